@@ -88,11 +88,28 @@ func docsOfType(t *Tree, d *ast.GenDecl, s *ast.TypeSpec) []Finding {
 		out = wantDoc(t, s.Name, doc)
 	}
 	if i, ok := s.Type.(*ast.InterfaceType); ok {
-		for _, m := range i.Methods.List {
-			for _, name := range m.Names {
-				if name.IsExported() && m.Doc == nil && m.Comment == nil {
-					out = append(out, t.At(name.Pos(), "%s.%s has no comment", s.Name.Name, name.Name))
-				}
+		out = append(out, docsOfMethods(t, s.Name.Name, i)...)
+	}
+	return out
+}
+
+// docsOfMethods wants a comment on each method; one comment may speak for the
+// methods on the lines right below it too, by name.
+func docsOfMethods(t *Tree, of string, i *ast.InterfaceType) []Finding {
+	var out []Finding
+	text, last := "", 0
+	for _, m := range i.Methods.List {
+		line := t.Fset.Position(m.Pos()).Line
+		switch {
+		case m.Doc != nil:
+			text = m.Doc.Text()
+		case line != last+1:
+			text = ""
+		}
+		last = line
+		for _, name := range m.Names {
+			if name.IsExported() && m.Doc == nil && m.Comment == nil && !strings.Contains(text, name.Name) {
+				out = append(out, t.At(name.Pos(), "%s.%s has no comment", of, name.Name))
 			}
 		}
 	}

@@ -28,7 +28,7 @@ connector, uring, epoll, kqueue < mobius;
 mobius < proxy < cmd/mobius;
 
 # What only tests import.
-sim, internal/testenv < test/backendtest;
+sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
 cmd/mobius, test/backendtest < test/conformance, test/guest, test/tidy, test/traffic;
 `
 

@@ -157,6 +157,8 @@ func TestPlantedDocs(t *testing.T) {
 		{"sim/a.go", doc + "type t struct{}\nfunc (t) M() {}", ""},
 		{"sim/a.go", doc + "// An I is.\ntype I interface {\n\tM()\n}", "I.M has no comment"},
 		{"sim/a.go", doc + "// An I is.\ntype I interface {\n\t// M does.\n\tM()\n}", ""},
+		{"sim/a.go", doc + "// An I is.\ntype I interface {\n\t// M and N do.\n\tM()\n\tN()\n}", ""},
+		{"sim/a.go", doc + "// An I is.\ntype I interface {\n\t// M does.\n\tM()\n\n\tN()\n}", "I.N has no comment"},
 		{"sim/a.go", doc + "const C = 1", "C has no comment"},
 		{"sim/a.go", doc + "// The constants.\nconst (\n\tC = 1\n\tD = 2\n)", ""},
 		{"sim/a_test.go", doc + "func F() {}", ""},

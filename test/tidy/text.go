@@ -26,8 +26,8 @@ var Words = []Word{
 	},
 	{regexp.MustCompile(`//[n]olint|//lint:ignore\s+\S+\s*$`), goFile, "mend it, or //lint:ignore CHECK with a reason"},
 	{
-		regexp.MustCompile(`(?i)\b(proxy\.golang\.o[r]g|sum\.golang\.o[r]g|goproxy\.[ic][on]|pypi\.o[r]g|registry\.npmjs\.o[r]g|crates\.i[o]|` +
-			`docker\.i[o]|ghcr\.i[o]|quay\.i[o])\b`), nil,
+		regexp.MustCompile(`(?i)\b(proxy\.golang\.o[r]g|sum\.golang\.o[r]g|goproxy\.[ic][on]|pypi\.o[r]g|` +
+			`registry\.npmjs\.o[r]g|crates\.i[o]|docker\.i[o]|ghcr\.i[o]|quay\.i[o])\b`), nil,
 		"the tree names no package registry",
 	},
 	{
