@@ -1,0 +1,101 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package sys
+
+import (
+	"golang.org/x/sys/unix"
+
+	"mobius/proactor"
+)
+
+// Adopt implements proactor.Sockets.
+func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
+	if fd < 0 {
+		return 0, unix.EBADF
+	}
+	if e := s.entries.At(uint32(fd)); e != nil && e.Handle() != 0 {
+		return 0, unix.EEXIST // it is this backend's already
+	}
+	if err := setFlags(fd); err != nil {
+		return 0, err
+	}
+	kind, network, domain, err := classify(fd)
+	if err != nil {
+		return 0, err
+	}
+	if network == proactor.TCP {
+		// EINVAL is a dead connection's answer on BSDs; reading tells its end.
+		if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, true); err != nil && err != unix.EINVAL {
+			return 0, err
+		}
+	}
+	e := s.Open(fd, kind, network)
+	e.Domain = uint8(domain)
+	return e.Handle(), nil
+}
+
+// setFlags makes fd O_NONBLOCK and CLOEXEC, asking first: descriptors that
+// come from another backend are.
+func setFlags(fd int) error {
+	fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil && fl&unix.O_NONBLOCK == 0 {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return err
+	}
+	fl, err = unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err == nil && fl&unix.FD_CLOEXEC == 0 {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, fl|unix.FD_CLOEXEC)
+	}
+	return err
+}
+
+// classify finds out what fd is. Sockets of other families and types than
+// those of this package are refused with EPROTONOSUPPORT.
+func classify(fd int) (kind Kind, network proactor.Network, domain int, err error) {
+	typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err == unix.ENOTSOCK {
+		return Other, proactor.NoNetwork, 0, nil
+	}
+	if err == nil {
+		domain, err = socketDomain(fd)
+	}
+	if err != nil {
+		return Other, proactor.NoNetwork, 0, err
+	}
+	networks := map[[2]int]proactor.Network{
+		{unix.AF_INET, unix.SOCK_STREAM}: proactor.TCP, {unix.AF_INET6, unix.SOCK_STREAM}: proactor.TCP,
+		{unix.AF_INET, unix.SOCK_DGRAM}: proactor.UDP, {unix.AF_INET6, unix.SOCK_DGRAM}: proactor.UDP,
+		{unix.AF_UNIX, unix.SOCK_STREAM}: proactor.Unix, {unix.AF_UNIX, unix.SOCK_DGRAM}: proactor.Unixgram,
+	}
+	network, ok := networks[[2]int{domain, typ}]
+	switch {
+	case !ok:
+		return Other, proactor.NoNetwork, 0, unix.EPROTONOSUPPORT
+	case typ == unix.SOCK_DGRAM:
+		return Datagram, network, domain, nil
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err == nil && listens != 0 {
+		return Listener, network, domain, nil
+	}
+	return Stream, network, domain, nil
+}
+
+// Detach implements proactor.Sockets. A unix listener's file stays, and is
+// its new owner's to remove.
+func (s *Sockets) Detach(h proactor.Handle) (int, error) {
+	e := s.Lookup(h)
+	switch {
+	case e == nil:
+		return -1, proactor.ErrClosed
+	case e.Busy != 0:
+		return -1, proactor.ErrBusy
+	}
+	if e.listener != nil {
+		e.listener.leave()
+	}
+	s.Table.close(e)
+	return int(h.Index()), nil
+}

@@ -1,0 +1,108 @@
+package sys
+
+import (
+	"sync/atomic"
+
+	"mobius/proactor"
+)
+
+// A Kind says what a descriptor is, which decides by which system calls bytes
+// are moved.
+type Kind uint8
+
+// The kinds of descriptor.
+const (
+	Other    Kind = iota // a pipe, a terminal, a file: read(2) and write(2)
+	Stream               // a connected or connectable stream socket
+	Listener             // a listening stream socket
+	Datagram             // a datagram socket
+)
+
+// An Entry is one descriptor number: its open handle, if it has one, and what
+// belongs to it. Entries never move and are used again with the number. Except
+// for its token and its handle an entry is the loop goroutine's.
+type Entry struct {
+	handle atomic.Uint64 // 0 while closed
+	token  proactor.Token
+
+	// Busy counts the reasons why the descriptor must stay open: active ops
+	// and pins outstanding. It is the backend's to count; CloseFD and Detach
+	// answer ErrBusy unless it is 0.
+	Busy int32
+
+	Kind       Kind
+	Network    proactor.Network // of its addresses; NoNetwork if Kind is Other
+	Domain     uint8            // address family of the socket, AF_…
+	generation uint32
+	listener   *listener // what CloseFD, Refuse and Accepted need to know of a listener
+
+	// User is the backend's. It stays with the number when a handle is closed,
+	// so that what it points to can be used again.
+	User any
+}
+
+// Handle returns the open handle of the entry, 0 if it is closed.
+func (e *Entry) Handle() proactor.Handle { return proactor.Handle(e.handle.Load()) }
+
+// Table gives out handles for descriptor numbers: the number is the index, and
+// every use of a number has a generation of its own. Lookup is two loads and a
+// comparison.
+type Table struct {
+	entries Chunks[Entry]
+	open    int
+}
+
+// Open begins a generation of number fd and returns its entry.
+func (t *Table) Open(fd int, kind Kind, network proactor.Network) *Entry {
+	e := t.entries.Grow(uint32(fd))
+	if e.handle.Load() != 0 {
+		panic("sys: descriptor has a handle already: it was closed behind the backend's back")
+	}
+	e.generation++
+	if e.generation == 0 {
+		e.generation = 1 // 0 is no generation
+	}
+	h := proactor.MakeHandle(uint32(fd), e.generation)
+	e.Kind, e.Network, e.Domain, e.Busy, e.listener = kind, network, 0, 0, nil
+	e.token.Open(h)
+	e.handle.Store(uint64(h))
+	t.open++
+	return e
+}
+
+// Lookup returns the entry of h, nil if h is stale.
+func (t *Table) Lookup(h proactor.Handle) *Entry {
+	e := t.entries.At(h.Index())
+	if e == nil || h == 0 || e.handle.Load() != uint64(h) {
+		return nil
+	}
+	return e
+}
+
+// Token returns the write token of h, nil if h is stale. Any goroutine.
+func (t *Table) Token(h proactor.Handle) *proactor.Token {
+	if e := t.Lookup(h); e != nil {
+		return &e.token
+	}
+	return nil
+}
+
+// Handles returns the number of open handles.
+func (t *Table) Handles() int { return t.open }
+
+// close ends e's generation. It waits for a guest inside TryWrite.
+func (t *Table) close(e *Entry) {
+	e.token.End(e.Handle())
+	e.handle.Store(0)
+	e.listener = nil
+	t.open--
+}
+
+// Each calls f for every open handle's entry.
+func (t *Table) Each(f func(*Entry)) {
+	t.entries.All(func(e *Entry) {
+		if e.handle.Load() != 0 {
+			f(e)
+		}
+	})
+}

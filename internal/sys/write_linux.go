@@ -1,0 +1,83 @@
+//go:build linux
+
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/proactor"
+)
+
+// maxVectors is how many pieces one system call takes here.
+const maxVectors = 64
+
+// TryWrite implements proactor.Backend: one sendmsg(2) that neither waits nor
+// raises SIGPIPE. Any goroutine that has entered h's token.
+func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
+	e := s.Lookup(h)
+	if e == nil {
+		return 0, proactor.ErrClosed
+	}
+	var vectors [maxVectors]unix.Iovec
+	n := 0
+	for _, b := range bufs {
+		if len(b) > 0 && n < maxVectors {
+			vectors[n].Base = &b[0]
+			vectors[n].SetLen(len(b))
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	for {
+		sent, err := WriteVectors(int(h.Index()), e.Kind, vectors[:n])
+		switch err {
+		case 0:
+			return sent, nil
+		case unix.EAGAIN:
+			return 0, nil
+		case unix.EINTR:
+		default:
+			return 0, err
+		}
+	}
+}
+
+// WriteVectors makes one non-blocking write of at least one vector. It does
+// not tell the scheduler, since it cannot wait.
+func WriteVectors(fd int, kind Kind, vectors []unix.Iovec) (int, unix.Errno) {
+	if kind == Other {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
+		return int(n), e
+	}
+	var msg unix.Msghdr
+	msg.Iov = &vectors[0]
+	msg.SetIovlen(len(vectors))
+	n, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	return int(n), e
+}
+
+// Write makes one non-blocking write of p, which must not be empty.
+func Write(fd int, kind Kind, p []byte) (int, unix.Errno) {
+	if kind == Other {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		return int(n), e
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+// Read makes one non-blocking read into p, which must not be empty.
+func Read(fd int, kind Kind, p []byte) (int, unix.Errno) {
+	if kind == Other {
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		return int(n), e
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		unix.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
