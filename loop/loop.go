@@ -89,6 +89,7 @@ type Loop struct {
 	flushes flushes
 	members members
 	dog     watchdog
+	locals  map[any]any
 }
 
 // New returns a loop on b, which becomes the loop's: Run and Close close it.
