@@ -57,7 +57,8 @@ func (l *Loop) Iterate(limit time.Duration) error {
 	}
 	normal := false
 	defer func() {
-		if !normal {
+		if !normal { // a Goexit is under way
+			l.inTurn = false
 			l.finish(false)
 		}
 	}()
