@@ -1,0 +1,155 @@
+//go:build linux
+
+// Command init is the first process of a guest: it mounts what programs
+// expect, brings the loopback interface up, runs the jobs listed in /jobs, and
+// powers the guest off.
+//
+// A job is a line "NAME SECONDS COMMAND…" with words separated by spaces.
+// Around each job's output stand the lines "@@ begin NAME" and "@@ end NAME
+// STATUS SECONDS", and at the end "@@ done STATUS", for test/guest/run to
+// read off the serial console.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	fmt.Println() // the firmware has left the console in the middle of a line
+	status := 0
+	if err := prepare(); err != nil {
+		fmt.Println("init:", err)
+		status = 1
+	} else {
+		status = runJobs("/jobs")
+	}
+	fmt.Printf("@@ done %d\n", status)
+	unix.Sync()
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
+		fmt.Println("init: power off:", err)
+	}
+}
+
+func prepare() error {
+	for _, m := range []struct{ kind, at string }{
+		{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}, {"tmpfs", "/tmp"}, {"tmpfs", "/run"},
+	} {
+		if err := os.MkdirAll(m.at, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil && !errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("mount %s: %w", m.at, err)
+		}
+	}
+	if err := os.Symlink("/proc/self/fd", "/dev/fd"); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	limit := unix.Rlimit{Cur: 20000, Max: 20000} // as on the machine where the other tests run
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("setrlimit: %w", err)
+	}
+	return loopbackUp()
+}
+
+// loopbackUp does what "ip link set lo up" does (netdevice(7)).
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	defer unix.Close(fd)
+	r, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r); err != nil {
+		return fmt.Errorf("lo up: %w", err)
+	}
+	return nil
+}
+
+// runJobs runs every job, one after the other, and returns how many failed.
+func runJobs(list string) int {
+	b, err := os.ReadFile(list)
+	if err != nil {
+		fmt.Println("init:", err)
+		return 1
+	}
+	failed := 0
+	for line := range strings.Lines(string(b)) {
+		words := strings.Fields(line)
+		if len(words) < 3 {
+			continue
+		}
+		if status := runJob(words[0], words[1], words[2:]); status != 0 {
+			failed++
+		}
+	}
+	return failed
+}
+
+func runJob(name, limit string, command []string) int {
+	seconds, err := strconv.Atoi(limit)
+	if err != nil {
+		fmt.Println("init:", err)
+		return 1
+	}
+	fmt.Println("@@ begin", name)
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = []string{"PATH=/bin", "HOME=/tmp", "TMPDIR=/tmp", "MOBIUS_STRICT=1", "GOTRACEBACK=all"}
+	cmd.Dir = "/tmp"
+	status := 0
+	if err := show(cmd); err != nil {
+		fmt.Println("init:", err)
+		status = 1
+		if e := (*exec.ExitError)(nil); errors.As(err, &e) && e.ExitCode() > 0 {
+			status = e.ExitCode()
+		}
+	}
+	fmt.Printf("@@ end %s %d %.1f\n", name, status, time.Since(begin).Seconds())
+	return status
+}
+
+// show runs cmd and prints its output, less the lines that only say that a
+// test has begun: the console is slow.
+func show(cmd *exec.Cmd) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		_ = w.Close()
+		return err
+	}
+	_ = w.Close() // the child's copy is the one that counts
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadString('\n')
+		if !strings.HasPrefix(line, "=== ") && line != "" {
+			fmt.Print(line)
+		}
+		if errors.Is(err, io.EOF) {
+			return cmd.Wait()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
