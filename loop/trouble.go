@@ -11,6 +11,7 @@ const (
 	Goexited                         // a callback called runtime.Goexit
 	Slow                             // a callback has run for Value, a time.Duration, and still does
 	Abandoned                        // Value, a number of operations, had not ended when a stop gave up waiting
+	AcceptFailed                     // Value, an error, keeps a listener from accepting for now
 )
 
 // A Trouble is what a loop reports because it can return it to nobody.
@@ -31,6 +32,8 @@ func (t Trouble) String() string {
 		return fmt.Sprintf("runtime.Goexit in %v: the loop ends", t.Phase)
 	case Slow:
 		return fmt.Sprintf("a callback has been running for %v", t.Value)
+	case AcceptFailed:
+		return fmt.Sprintf("a listener rests: %v", t.Value)
 	case Abandoned:
 		return fmt.Sprintf("%v operations had not ended when the loop stopped", t.Value)
 	}
