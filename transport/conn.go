@@ -1,0 +1,160 @@
+package transport
+
+import (
+	"time"
+
+	"mobius/internal/invariant"
+	"mobius/loop"
+	"mobius/proactor"
+)
+
+// A Conn is one stream connection, TCP or unix: the [Transport] of its
+// [Protocol]. While it is idle it has one active Recv and no buffer.
+//
+// Its operations, timer and list links are embedded, so a connection is this
+// one object, and reading and writing allocates nothing.
+type Conn struct {
+	recv, send proactor.Op
+
+	l    *loop.Loop
+	pool *pool
+	o    *Options
+	p    Protocol
+
+	local, remote proactor.Address
+
+	timer  loop.Timer
+	flush  loop.Flush
+	member loop.Member
+
+	out    queue                                // written, not yet taken by the kernel
+	in     queue                                // received, not yet delivered
+	vec    *vector                              // of the send under way, if it has many pieces
+	flying int                                  // bytes of the send under way, at the head of out
+	rest   int                                  // what was left of it when the timer last looked
+	ended  error                                // how the Recv ended, once it has
+	why    *ConnError                           // the reason to be given to ConnectionLost
+	since  time.Duration                        // when patience began
+	taker  func(proactor.Handle, []byte, error) // what Detach was given
+	pins   int32                                // zero-copy sends whose memory the kernel has
+	state  state
+	flags  flags
+}
+
+// flags are what is independent of the state.
+type flags uint8
+
+const (
+	paused     flags = 1 << iota // PauseReading
+	full                         // PauseWriting was called
+	peerDone                     // the peer's end was dealt with
+	copied                       // the kernel copied a zero-copy send: no more of them
+	evicting                     // a held piece of the send under way was asked back
+	later                        // the end comes with the next flush, not before
+	halfCloser                   // the protocol is one
+	drainer                      // the protocol is one
+)
+
+func (f flags) has(x flags) bool { return f&x != 0 }
+
+// NewConn returns a connection on h, a connected stream socket of l's backend.
+// The handle stays the caller's until Start. o may be nil.
+func NewConn(l *loop.Loop, h proactor.Handle, local, remote proactor.Address, o *Options) *Conn {
+	c := &Conn{l: l, pool: poolOf(l), o: o, local: local, remote: remote}
+	e := (*events)(c)
+	c.recv = proactor.Op{Kind: proactor.OpRecv, Handle: h, Owner: e}
+	c.send = proactor.Op{Kind: proactor.OpSend, Handle: h, Owner: e}
+	c.timer.Owner, c.flush.Owner, c.member.Owner = e, e, e
+	return c
+}
+
+// Start makes the connection p's: it calls ConnectionMade and begins to read.
+// It is called once.
+func (c *Conn) Start(p Protocol) {
+	c.check()
+	if c.state != made {
+		panic("transport: second Start of a connection")
+	}
+	c.p = p
+	if _, ok := As[HalfCloser](p); ok {
+		c.flags |= halfCloser
+	}
+	if _, ok := As[Drainer](p); ok {
+		c.flags |= drainer
+	}
+	c.l.Join(&c.member)
+	c.enter(open)
+	c.call(connectionMade, nil)
+	if c.state.in(alive) && c.state != detaching && c.ended == nil {
+		c.l.Resume(&c.recv) // paused or not: the end of an idle connection is noticed
+	}
+}
+
+// LocalAddr returns this side's address, also after the loss.
+func (c *Conn) LocalAddr() proactor.Address { return c.local }
+
+// RemoteAddr returns the peer's address, also after the loss.
+func (c *Conn) RemoteAddr() proactor.Address { return c.remote }
+
+// Handle returns the connection's handle, which names nothing after the loss.
+func (c *Conn) Handle() proactor.Handle { return c.recv.Handle }
+
+// Loop returns the loop that the connection lives on.
+func (c *Conn) Loop() *loop.Loop { return c.l }
+
+// Protocol returns what Start was given.
+func (c *Conn) Protocol() Protocol { return c.p }
+
+func (c *Conn) check() {
+	if invariant.Enabled {
+		invariant.Assert(c.l.OnGoroutine(), "transport: a connection used on another goroutine than its loop's")
+	}
+}
+
+// events is a Conn as its operations, its timer and its loop see it, so that
+// its users do not.
+type events Conn
+
+// Complete takes the results of both operations.
+func (e *events) Complete(op *proactor.Op) {
+	c := (*Conn)(e)
+	if op == &c.recv {
+		c.received(op)
+	} else {
+		c.sent(op)
+	}
+	c.settle()
+}
+
+// Flush runs once at the end of a turn in which something was left to do.
+func (e *events) Flush() {
+	c := (*Conn)(e)
+	c.flags &^= later
+	c.deliver()
+	c.transmit()
+	c.settle()
+}
+
+// Expire is the timer's.
+func (e *events) Expire(*loop.Timer) { (*Conn)(e).expire() }
+
+// Evict is asked when too many lent buffers are held.
+func (e *events) Evict(h *proactor.Hold) { (*Conn)(e).evict(h) }
+
+// Fail ends the connection with the loop.
+func (e *events) Fail(err error) { (*Conn)(e).die(Stopped, "loop", err) }
+
+// Finish lets the connection end in good order, in a loop's Shutdown.
+func (e *events) Finish() { (*Conn)(e).LoseConnection() }
+
+// Abandon is the end of a connection whose operations will never complete.
+func (e *events) Abandon(err error) {
+	c := (*Conn)(e)
+	c.die(Stopped, "loop", err)
+	c.finish()
+}
+
+var (
+	_ Transport = (*Conn)(nil)
+	_ Queuer    = (*Conn)(nil)
+)

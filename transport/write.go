@@ -1,0 +1,244 @@
+package transport
+
+import (
+	"mobius/proactor"
+)
+
+// The most bytes of one send. While a connection is being closed, what one
+// send takes is what counts as progress on backends that only tell the end of
+// it, so it is less then.
+const (
+	maxSend        = 256 << 10
+	maxSendLeaving = 64 << 10
+)
+
+// Write queues a copy of p; see [Transport].
+func (c *Conn) Write(p []byte) (int, error) {
+	c.check()
+	if err := c.admit(len(p)); err != nil {
+		return 0, err
+	}
+	if len(p) > 0 {
+		c.enqueue(p)
+		c.written()
+	}
+	return len(p), nil
+}
+
+// Writev queues copies of bufs; see [Transport].
+func (c *Conn) Writev(bufs [][]byte) (int, error) {
+	c.check()
+	n := 0
+	for _, b := range bufs {
+		n += len(b)
+	}
+	if err := c.admit(n); err != nil {
+		return 0, err
+	}
+	for _, b := range bufs {
+		if len(b) > 0 {
+			c.enqueue(b)
+		}
+	}
+	if n > 0 {
+		c.written()
+	}
+	return n, nil
+}
+
+// WriteOwned queues buf itself; see [Transport].
+func (c *Conn) WriteOwned(buf []byte, release func()) error {
+	c.check()
+	err := c.admit(len(buf))
+	if err != nil || len(buf) == 0 {
+		if release != nil {
+			c.call(releaseOwned, release)
+		}
+		return err
+	}
+	s := c.pool.get(bare)
+	s.kind, s.bytes, s.release = owned, buf, release
+	c.out.push(s)
+	c.written()
+	return nil
+}
+
+// Queued returns how many bytes wait to be taken by the kernel.
+func (c *Conn) Queued() int { return c.out.n }
+
+// Room returns how many bytes a Write takes now.
+func (c *Conn) Room() int {
+	if !c.state.in(writable) {
+		return 0
+	}
+	return max(c.o.hardLimit()-c.out.n, 0)
+}
+
+// admit returns why n bytes cannot be queued, nil if they can.
+func (c *Conn) admit(n int) error {
+	if !c.state.in(writable) {
+		return ErrNotWritable
+	}
+	if n > c.o.hardLimit()-c.out.n {
+		return ErrFull
+	}
+	return nil
+}
+
+func (c *Conn) enqueue(p []byte) {
+	if !c.writeLent(p) {
+		c.pool.copy(&c.out, p)
+	}
+}
+
+// written has the queue sent at the end of the turn, and tells the protocol
+// once if it has grown too long.
+func (c *Conn) written() {
+	if !c.send.Active() {
+		c.l.AtTurnEnd(&c.flush)
+	}
+	if c.out.n > c.o.highWater() && !c.flags.has(full) {
+		c.flags |= full
+		if c.flags.has(drainer) {
+			c.call(pauseWriting, nil)
+		}
+	}
+}
+
+// transmit sends what is queued, unless a send is under way.
+func (c *Conn) transmit() {
+	if c.send.Active() || !c.state.in(alive) {
+		return
+	}
+	if c.out.n == 0 {
+		c.flushed()
+		return
+	}
+	limit := maxSend
+	if c.state.in(flushable) {
+		limit = maxSendLeaving
+	}
+	if !c.zeroCopy(limit) {
+		c.gather(limit)
+	}
+	c.rest = c.flying
+	c.l.Submit(&c.send)
+}
+
+// gather makes the send's pieces from the head of the queue.
+func (c *Conn) gather(limit int) {
+	s := c.out.head
+	c.send.Buf, c.send.Bufs = s.bytes, nil
+	if len(s.bytes) > limit {
+		c.send.Buf = s.bytes[:limit]
+	}
+	c.flying = len(c.send.Buf)
+	if s.next == nil || c.flying == limit {
+		return
+	}
+	v := c.pool.getVector()
+	for s = s.next; s != nil && v.n < maxPieces && c.flying < limit; s = s.next {
+		b := s.bytes
+		if len(b) > limit-c.flying {
+			b = b[:limit-c.flying]
+		}
+		v.bufs[v.n] = b
+		v.n++
+		c.flying += len(b)
+	}
+	c.vec, c.send.Bufs = v, v.bufs[:v.n]
+}
+
+// sent takes the result of the Send.
+func (c *Conn) sent(op *proactor.Op) {
+	if c.vec != nil {
+		c.pool.putVector(c.vec)
+		c.vec = nil
+	}
+	op.Buf, op.Bufs, op.Pin = nil, nil, nil
+	c.flying = 0
+	c.consume(op.N)
+	c.evictAsked()
+	if !c.state.in(alive) {
+		return
+	}
+	if op.N > 0 {
+		c.progress(paced | flushing)
+	}
+	if op.Err != nil && op.Err != proactor.ErrCanceled {
+		c.writeFailed(op.Err)
+		return
+	}
+	c.drained()
+	if c.out.n > 0 || c.state.in(flushable) {
+		c.l.AtTurnEnd(&c.flush)
+	}
+}
+
+// consume takes n bytes off the head of the queue.
+func (c *Conn) consume(n int) {
+	for n > 0 {
+		s := c.out.head
+		k := min(n, len(s.bytes))
+		s.bytes = s.bytes[k:]
+		c.out.n -= k
+		n -= k
+		if len(s.bytes) == 0 {
+			c.drop(c.out.pop())
+		}
+	}
+}
+
+// drop gives back the memory of a piece that has left the output queue.
+func (c *Conn) drop(s *segment) {
+	switch s.kind {
+	case held:
+		if c.pool.lent.piece == s {
+			c.pool.lent.piece = nil
+		}
+		s.hold.Release()
+	case owned:
+		if s.pins > 0 {
+			s.gone = true
+			return
+		}
+		release := s.release
+		c.pool.put(s)
+		if release != nil {
+			c.call(releaseOwned, release)
+		}
+		return
+	}
+	c.pool.put(s)
+}
+
+// dropOutput forgets what was not sent.
+func (c *Conn) dropOutput() {
+	for c.out.head != nil {
+		c.drop(c.out.pop())
+	}
+}
+
+// drained tells the protocol once that the queue is short again. The mark is
+// taken down first, since it may write so much that it is told to pause anew.
+func (c *Conn) drained() {
+	if !c.flags.has(full) || c.out.n > c.o.lowWater() {
+		return
+	}
+	c.flags &^= full
+	if c.flags.has(drainer) && c.state.in(writable) {
+		c.call(resumeWriting, nil)
+	}
+}
+
+// writeFailed ends the writing side. What the peer has sent before may still
+// be on its way up: an answer that says why it stopped reading, for example.
+func (c *Conn) writeFailed(err error) {
+	if !c.state.in(delivers) || c.ended != nil || c.flags.has(paused) {
+		c.die(Lost, "write", err)
+		return
+	}
+	c.why = c.reason(Lost, "write", err)
+	c.enter(failing)
+	c.dropOutput()
+}
