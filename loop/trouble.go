@@ -7,11 +7,11 @@ type TroubleKind uint8
 
 // The kinds of trouble.
 const (
-	Panicked  TroubleKind = iota + 1 // a callback panicked with Value
-	Goexited                         // a callback called runtime.Goexit
-	Slow                             // a callback has run for Value, a time.Duration, and still does
-	Abandoned                        // Value, a number of operations, had not ended when a stop gave up waiting
-	AcceptFailed                     // Value, an error, keeps a listener from accepting for now
+	Panicked     TroubleKind = iota + 1 // a callback panicked with Value
+	Goexited                            // a callback called runtime.Goexit
+	Slow                                // a callback has run for Value, a time.Duration, and still does
+	Abandoned                           // Value, a number of operations, had not ended when a stop gave up waiting
+	AcceptFailed                        // Value, an error, keeps a listener from accepting for now
 )
 
 // A Trouble is what a loop reports because it can return it to nobody.
