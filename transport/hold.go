@@ -1,10 +1,6 @@
 package transport
 
-import (
-	"unsafe"
-
-	"mobius/proactor"
-)
+import "mobius/proactor"
 
 // HoldFrom is how many received bytes are kept in the backend's buffer when
 // they are written, or wait for the end of a pause; fewer are copied. A hold
@@ -37,7 +33,7 @@ func (c *Conn) writeLent(p []byte) bool {
 		return false
 	}
 	if t.piece != nil {
-		return c.extend(t, p)
+		return c.extend(t, p, at)
 	}
 	if len(p) < HoldFrom || c.out.n > c.o.highWater() || t.asked {
 		return false
@@ -54,39 +50,34 @@ func (c *Conn) writeLent(p []byte) bool {
 	s := c.pool.get(bare)
 	s.kind, s.hold = held, h
 	s.bytes = t.bytes[at : at+len(p)]
-	t.op, t.hold, t.by, t.piece = nil, nil, c, s
+	t.op, t.hold, t.by, t.piece, t.end = nil, nil, c, s, at+len(p)
 	c.out.push(s)
 	return true
 }
 
 // extend queues p if it follows in memory what was written last from the same
 // hold: a protocol that passes on what it got piece by piece.
-func (c *Conn) extend(t *lent, p []byte) bool {
+func (c *Conn) extend(t *lent, p []byte, at int) bool {
 	s := t.piece
-	if t.by != c || c.out.tail != s || s.asked {
+	if t.by != c || c.out.tail != s || s.asked || at != t.end {
 		return false
 	}
-	n := len(s.bytes)
-	if cap(s.bytes)-n < len(p) || unsafe.SliceData(p) != unsafe.SliceData(s.bytes[n:n+1]) {
-		return false
-	}
-	s.bytes = s.bytes[:n+len(p)]
+	s.bytes = s.bytes[:len(s.bytes)+len(p)]
+	t.end += len(p)
 	c.out.n += len(p)
 	return true
 }
 
-// offset returns where in the lent bytes p lies, -1 if it does not. It only
-// compares addresses.
+// offset returns where in the lent bytes p lies, -1 if it does not. What was
+// lent has no capacity beyond its length, so the capacity of a part of it
+// tells where the part begins, if it is one. (A part whose capacity was cut
+// off is not recognized, and copied.)
 func (t *lent) offset(p []byte) int {
-	if len(t.bytes) == 0 || len(p) == 0 {
+	at := len(t.bytes) - cap(p)
+	if len(p) == 0 || at < 0 || at >= len(t.bytes) || &t.bytes[at] != &p[0] {
 		return -1
 	}
-	first := uintptr(unsafe.Pointer(unsafe.SliceData(t.bytes)))
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
-	if start < first || start-first+uintptr(len(p)) > uintptr(len(t.bytes)) {
-		return -1
-	}
-	return int(start - first)
+	return at
 }
 
 // evict gives a hold back: its bytes are copied, at once, or when the send

@@ -129,7 +129,7 @@ func (n *Listener) Stats() AcceptStats {
 	return s
 }
 
-// Stop ends accepting: no accept function is called any more, connections that
+// Stop ends accepting for good: no accept function is called any more, connections that
 // were accepted already live on. The future is completed once the address is
 // free for another listener. Every Stop returns the same future. Loop
 // goroutine.
@@ -168,6 +168,7 @@ func (e *listenerEvents) Complete(op *proactor.Op) {
 		return
 	}
 	switch {
+	case n.state == closed: // by the accept function
 	case n.state == stopping:
 		n.close()
 	case op.Err != nil && op.Err != proactor.ErrCanceled:

@@ -80,6 +80,7 @@ type lent struct {
 	asked bool           // Evict came for hold: it must not be taken over
 	by    *Conn          // has taken the hold over …
 	piece *segment       // … in this piece of its queue
+	end   int            // … up to here
 }
 
 type poolKey struct{}
