@@ -14,7 +14,6 @@ type Hold struct {
 
 	home       *Holds
 	prev, next *Hold // in the list of live holds, oldest first
-	asked      bool  // Evict has been called
 	released   atomic.Bool
 	link       *Hold // in the stack of released ones, or in the pool
 }
@@ -55,6 +54,7 @@ type Holds struct {
 	returned   atomic.Pointer[Hold] // a stack; emptied as a whole, so no node comes back while in use
 	wanted     atomic.Bool          // a Release shall wake the loop
 	head, tail *Hold
+	unasked    *Hold // from here on Evict has not been called
 	pool       *Hold
 	n          int
 }
@@ -74,7 +74,7 @@ func (s *Holds) New(bytes []byte, buffer uint32, owner Evictor) *Hold {
 		s.pool = h.link
 	}
 	h.Bytes, h.Buffer, h.Owner = bytes, buffer, owner
-	h.link, h.next, h.asked = nil, nil, false
+	h.link, h.next = nil, nil
 	h.released.Store(false)
 	h.prev = s.tail
 	if s.tail == nil {
@@ -83,6 +83,9 @@ func (s *Holds) New(bytes []byte, buffer uint32, owner Evictor) *Hold {
 		s.tail.next = h
 	}
 	s.tail = h
+	if s.unasked == nil {
+		s.unasked = h
+	}
 	s.n++
 	return h
 }
@@ -113,20 +116,30 @@ func (s *Holds) Collect(back func(h *Hold)) {
 	}
 }
 
-// Evict asks the oldest hold that has not been asked yet to come back, and
-// reports whether there was one.
-func (s *Holds) Evict() bool {
-	for h := s.head; h != nil; h = h.next {
-		if !h.asked && !h.released.Load() {
-			h.asked = true
-			h.Owner.Evict(h)
-			return true
-		}
+// Oldest returns the oldest hold that has neither been asked to come back nor
+// released, nil if there is none.
+func (s *Holds) Oldest() *Hold {
+	for s.unasked != nil && s.unasked.released.Load() {
+		s.unasked = s.unasked.next
 	}
-	return false
+	return s.unasked
+}
+
+// Evict asks the Oldest hold to come back, and reports whether there was one.
+func (s *Holds) Evict() bool {
+	h := s.Oldest()
+	if h == nil {
+		return false
+	}
+	s.unasked = h.next
+	h.Owner.Evict(h)
+	return true
 }
 
 func (s *Holds) unlink(h *Hold) {
+	if s.unasked == h {
+		s.unasked = h.next
+	}
 	if h.prev == nil {
 		s.head = h.next
 	} else {
