@@ -92,6 +92,8 @@ func TestPlantedVariables(t *testing.T) {
 		{"loop/a.go", `package loop; var installed = New()`, "neither an error nor a table"},
 		{"reactor.go", `package mobius; var once sync.Once`, "neither an error nor a table"},
 		{"loop/a.go", `package loop; var ErrFull = errors.New("full")`, ""},
+		{"loop/a.go", `package loop; var closed = net.ErrClosed`, ""},
+		{"loop/a.go", `package loop; var errorCount = 3`, "neither an error nor a table"},
 		{"loop/a.go", `package loop; var ErrFull = errors.New("full"); func f() { ErrFull = nil }`, "is written"},
 		{"loop/a.go", `package loop; var names = [...]string{"a"}; var _ I = (*T)(nil)`, ""},
 		{"loop/a.go", `package loop; var names = []string{"a"}; func f() { names[0] = "b" }`, "is written"},

@@ -34,7 +34,7 @@ const keepIt = "keep it in the object that needs it, or make it a const"
 func variable(t *Tree, f *File, info *types.Info, s *ast.ValueSpec) []Finding {
 	var out []Finding
 	for i, name := range s.Names {
-		isError := strings.HasPrefix(strings.ToLower(name.Name), "err") && i < len(s.Values)
+		isError := i < len(s.Values) && makesError(s.Values[i])
 		isTable := i < len(s.Values) && isComposite(s.Values[i])
 		switch {
 		case name.Name == "_":
@@ -47,6 +47,24 @@ func variable(t *Tree, f *File, info *types.Info, s *ast.ValueSpec) []Finding {
 		}
 	}
 	return out
+}
+
+// makesError reports whether e is errors.New, fmt.Errorf, or another
+// package's error by its name.
+func makesError(e ast.Expr) bool {
+	name := ""
+	if call, ok := e.(*ast.CallExpr); ok {
+		e = call.Fun
+	}
+	switch e := e.(type) {
+	case *ast.SelectorExpr:
+		if x, ok := e.X.(*ast.Ident); ok {
+			name = x.Name + "." + e.Sel.Name
+		}
+	case *ast.Ident:
+		name = "." + e.Name
+	}
+	return name == "errors.New" || name == "fmt.Errorf" || name == "io.EOF" || strings.Contains(name, ".Err")
 }
 
 func isComposite(e ast.Expr) bool {
