@@ -1,0 +1,345 @@
+package sim
+
+import (
+	"sync/atomic"
+	"time"
+
+	"mobius/proactor"
+)
+
+// A Backend performs operations on a [Net]. It implements [proactor.Backend];
+// what is said there is not repeated here.
+type Backend struct {
+	net   *Net
+	index int
+	owner owner
+	woken atomic.Bool
+
+	// Guarded by net.mu.
+	closed     bool
+	places     []*place // by the index of a handle
+	freePlaces []uint32
+	slots      []slot // the ops that are not idle
+	freeSlots  []uint32
+	ready      proactor.Queue // ops to look at, in the order in which they became ready
+	starved    proactor.Queue // ops that found no buffer
+	lender
+	pins  []pin
+	drop  []uint32 // pins to give back in this Poll
+	stats proactor.Stats
+
+	turn    uint64 // Polls so far
+	waiting bool   // the last Poll found nothing, and waits until then
+	until   int64
+	nudged  bool // another backend's Poll has returned early for this one, which has not been polled since
+	inside  bool // a Poll is under way
+}
+
+var _ proactor.Backend = (*Backend)(nil)
+
+// Flags of an op, in op.B.Flags.
+const (
+	finished uint8 = 1 << iota // N and Err hold the result, and the op is ready
+	canceled                   // finished by a Cancel, which a Resume may take back
+	unarmed                    // the kernel has dropped it; an evArm is on the agenda
+	promised                   // a buffer is kept for it
+)
+
+// A slot is the place of one op that is not idle.
+type slot struct {
+	op     *proactor.Op
+	sock   *socket // what it works on; nil for a Work
+	dst    *socket // a Relay's
+	files  []int   // a Send's, duplicated
+	sum    uint64  // of a pinned Send's memory
+	serial uint32  // counts the ops that had the slot
+}
+
+func newBackend(n *Net, index int) *Backend {
+	b := &Backend{net: n, index: index}
+	b.lender.init(b)
+	return b
+}
+
+// Net returns the network that b is on.
+func (b *Backend) Net() *Net { return b.net }
+
+// Name returns "sim".
+func (b *Backend) Name() string { return "sim" }
+
+// Now returns the virtual time since the network began.
+func (b *Backend) Now() time.Duration { return b.net.Now() }
+
+// Alarm does nothing: real time means nothing here.
+func (b *Backend) Alarm(time.Duration, func()) (stop func()) { return func() {} }
+
+// Stats returns counters since the start.
+func (b *Backend) Stats() proactor.Stats {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	s := b.stats
+	s.Ops = len(b.slots) - len(b.freeSlots)
+	s.Holds = b.holds.Len()
+	s.Lent = b.lentOut()
+	return s
+}
+
+// Submit starts op.
+func (b *Backend) Submit(op *proactor.Op) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	b.submit(op)
+}
+
+func (b *Backend) submit(op *proactor.Op) {
+	if b.closed {
+		return
+	}
+	op.Begin()
+	op.B.Flags = 0
+	b.stats.Submitted++
+	var s *socket
+	if op.Kind != proactor.OpWork {
+		s = b.sock(op.Handle)
+	}
+	b.takeSlot(op, s)
+	b.net.trace(uint64(op.Kind)|1<<40, uint64(op.Handle)^uint64(b.index)<<56)
+	if s == nil && op.Kind != proactor.OpWork {
+		b.finish(op, 0, proactor.ErrClosed)
+		return
+	}
+	b.start(op, s)
+}
+
+func (b *Backend) takeSlot(op *proactor.Op, s *socket) {
+	if last := len(b.freeSlots) - 1; last >= 0 {
+		op.B.Slot = b.freeSlots[last]
+		b.freeSlots = b.freeSlots[:last]
+	} else {
+		op.B.Slot = uint32(len(b.slots))
+		b.slots = append(b.slots, slot{})
+	}
+	at := &b.slots[op.B.Slot]
+	at.serial++
+	at.op, at.sock = op, s
+	if s != nil {
+		s.active++
+	}
+}
+
+// retire takes op out of everything, before its last completion.
+func (b *Backend) retire(op *proactor.Op) {
+	at := &b.slots[op.B.Slot]
+	if op.B.Where != nil {
+		op.B.Where.Remove(op)
+	}
+	for _, s := range [...]*socket{at.sock, at.dst} {
+		if s == nil {
+			continue
+		}
+		s.active--
+		if s.reader == op {
+			s.reader = nil
+		}
+		if s.writer == op {
+			s.writer = nil
+		}
+	}
+	b.net.closeFiles(at.files)
+	*at = slot{serial: at.serial + 1}
+	b.freeSlots = append(b.freeSlots, op.B.Slot)
+	if op.B.Flags&promised != 0 {
+		b.promises--
+		b.serve()
+	}
+	op.B.Flags = 0
+}
+
+// event returns an event for op.
+func (b *Backend) event(kind eventKind, op *proactor.Op) event {
+	return event{kind: kind, b: b, slot: op.B.Slot, serial: b.slots[op.B.Slot].serial}
+}
+
+// runOp runs an event of an op, if that still exists.
+func (b *Backend) runOp(e *event) {
+	at := &b.slots[e.slot]
+	if at.serial != e.serial || b.closed {
+		return
+	}
+	op := at.op
+	switch e.kind {
+	case evFinish:
+		b.finish(op, op.N, op.Err)
+	case evCancel:
+		if op.B.State == proactor.Stopping {
+			b.finishCanceled(op)
+		}
+	case evArm:
+		op.B.Flags &^= unarmed
+		b.look(op)
+	case evReady:
+		b.look(op)
+	case evConnect:
+		b.requestLink(op, at.sock)
+	}
+}
+
+// finish ends op with a result, which the next Poll delivers.
+func (b *Backend) finish(op *proactor.Op, n int, err error) {
+	if op.B.Flags&finished != 0 {
+		return
+	}
+	if op.Kind == proactor.OpConnect {
+		err = b.slots[op.B.Slot].sock.settle(err)
+	}
+	op.N, op.Err = n, err
+	op.B.Flags |= finished
+	if op.B.Where != nil && op.B.Where != &b.ready {
+		op.B.Where.Remove(op)
+	}
+	b.push(op)
+}
+
+// finishLater does it at time t, if nothing else ends op before.
+func (b *Backend) finishLater(op *proactor.Op, n int, err error, t int64) {
+	op.N, op.Err = n, err
+	b.net.at(t, b.event(evFinish, op))
+}
+
+func (b *Backend) finishCanceled(op *proactor.Op) {
+	if op.B.Flags&finished != 0 {
+		return
+	}
+	n := 0
+	if op.Kind == proactor.OpSend {
+		n = op.B.Done
+	}
+	op.B.Flags &^= unarmed
+	b.finish(op, n, proactor.ErrCanceled)
+	op.B.Flags |= canceled
+}
+
+// push puts op among those that the next Poll looks at.
+func (b *Backend) push(op *proactor.Op) {
+	if op.B.Where == nil {
+		b.ready.Push(op)
+		b.waiting = false
+		b.net.changed()
+	}
+}
+
+// look has op looked at: something may have come for it.
+func (b *Backend) look(op *proactor.Op) {
+	if op.B.Flags&unarmed != 0 || op.B.Where != nil {
+		return
+	}
+	if b.net.chance(Delay) {
+		b.lookAt(op, b.net.now+b.net.rng.Int64N(longDelay))
+		return
+	}
+	b.push(op)
+}
+
+// lookAt does it at time t.
+func (b *Backend) lookAt(op *proactor.Op, t int64) { b.net.at(t, b.event(evReady, op)) }
+
+// Cancel asks op to end.
+func (b *Backend) Cancel(op *proactor.Op) {
+	n := b.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if op.B.State != proactor.Active || b.closed {
+		return
+	}
+	op.B.State = proactor.Stopping
+	if n.chance(Straggle) {
+		n.at(n.now+n.rng.Int64N(longDelay), b.event(evCancel, op))
+		return
+	}
+	b.finishCanceled(op)
+}
+
+// Resume takes back a Cancel of a multishot, or submits op.
+func (b *Backend) Resume(op *proactor.Op) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	switch {
+	case op.B.State == proactor.Idle:
+		b.submit(op)
+	case op.B.State == proactor.Stopping && op.Kind.Streams() && !b.closed:
+		op.B.State = proactor.Active
+		if op.B.Flags&canceled == 0 {
+			return
+		}
+		// The cancel was faster: start again what it has ended.
+		if op.B.Where != nil {
+			op.B.Where.Remove(op)
+		}
+		op.B.Flags &^= finished | canceled
+		b.stats.Rearmed++
+		b.lookAt(op, b.net.soon())
+	}
+}
+
+// start begins the work of op on s.
+func (b *Backend) start(op *proactor.Op, s *socket) {
+	n := b.net
+	switch op.Kind {
+	case proactor.OpAccept:
+		s.takeReader(op)
+		b.lookAt(op, n.soon())
+	case proactor.OpRecv, proactor.OpRecvFrom:
+		s.takeReader(op)
+		b.lookAt(op, n.soon())
+	case proactor.OpSend:
+		s.takeWriter(op)
+		b.startSend(op, s)
+	case proactor.OpConnect:
+		s.takeWriter(op)
+		b.startConnect(op, s)
+	case proactor.OpSendTo:
+		b.startSendTo(op, s)
+	case proactor.OpRelay:
+		b.startRelay(op, s)
+	case proactor.OpPoll:
+		b.startPoll(op, s)
+	case proactor.OpChild:
+		b.startChild(op, s)
+	case proactor.OpWork:
+		b.startWork(op)
+	default:
+		b.finish(op, 0, proactor.ErrUnsupported)
+	}
+}
+
+func (s *socket) takeReader(op *proactor.Op) {
+	if s.reader != nil {
+		panic("sim: a second " + op.Kind.String() + " reads from " + s.describe())
+	}
+	s.reader = op
+}
+
+func (s *socket) takeWriter(op *proactor.Op) {
+	if s.writer != nil {
+		panic("sim: a second " + op.Kind.String() + " writes to " + s.describe())
+	}
+	s.writer = op
+}
+
+// startSend begins a Send.
+func (b *Backend) startSend(op *proactor.Op, s *socket) {
+	at := &b.slots[op.B.Slot]
+	if op.Msg != nil && len(op.Msg.Files) > 0 {
+		files, err := b.net.duplicate(op.Msg.Files)
+		if err != nil {
+			b.finish(op, 0, err)
+			return
+		}
+		at.files = files
+	}
+	if op.Pin != nil {
+		at.sum = sumBytes(op.Buf, op.Bufs)
+	}
+	s.sendDue = true
+	b.net.at(b.net.soon(), event{kind: evSend, sock: s})
+}

@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"fmt"
+	"syscall"
+
+	"mobius/proactor"
+)
+
+// CloseFD closes h.
+func (b *Backend) CloseFD(h proactor.Handle) error {
+	s, err := b.giveUp(h)
+	if err != nil {
+		return err
+	}
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	b.dropHandle(s)
+	s.unref()
+	return nil
+}
+
+// giveUp finds h and ends its token, which may wait for a guest who is inside
+// TryWrite, and so must not have the lock.
+func (b *Backend) giveUp(h proactor.Handle) (*socket, error) {
+	b.net.mu.Lock()
+	p := b.place(h)
+	switch {
+	case p == nil:
+		b.net.mu.Unlock()
+		return nil, proactor.ErrClosed
+	case p.sock.active > 0 || p.sock.pins > 0:
+		b.net.mu.Unlock()
+		return nil, proactor.ErrBusy
+	}
+	b.net.mu.Unlock()
+	p.token.End(h)
+	return p.sock, nil
+}
+
+// close ends s, which no handle names any more.
+func (s *socket) close() {
+	n := s.net
+	n.trace(uint64(s.id)<<32|2<<31, uint64(n.now))
+	switch s.kind {
+	case aStream:
+		s.closeStream()
+	case aListener:
+		s.listen.open = false
+		for _, c := range s.listen.backlog {
+			c.abort()
+		}
+		s.listen.backlog = nil
+	case aPacket:
+		n.closeMail(s)
+	case aChild:
+		if !s.child.exited {
+			s.child.stop()
+			s.child.exit(s)
+		}
+	}
+	s.closed = true
+	n.unbind(s)
+}
+
+// closeStream ends a stream: with a reset if the owner wants it or if there is
+// something left to read (RFC 2525, 2.17; unix(7) likewise), else with the end of
+// the stream after all that was sent.
+func (s *socket) closeStream() {
+	p := s.peer
+	switch {
+	case p == nil:
+	case s.linger:
+		s.sendReset()
+	case s.rx.arrived > 0:
+		s.sendReset()
+	default:
+		s.sendEnd()
+	}
+	if p != nil && s.local.IsUnix() && s.rx.arrived == 0 {
+		p.wakeWriter() // it fails with EPIPE at once
+	}
+	s.dropMarks(0)
+	if s.rx.buf != nil && cap(s.rx.buf) <= s.net.o.StreamBuffer && len(s.net.spare) < 64 {
+		s.net.spare = append(s.net.spare, s.rx.buf[:0])
+	}
+	s.rx.buf, s.rx.off, s.rx.arrived = nil, 0, 0
+	if p != nil {
+		p.wakeWriter()
+	}
+}
+
+// abort closes s with a reset.
+func (s *socket) abort() {
+	s.linger = true
+	s.close()
+}
+
+// Close cancels everything that is active without a word to its owner, closes
+// every handle, and frees b. What was still open is reported by [Net.Leaks].
+func (b *Backend) Close() error {
+	n := b.net
+	n.mu.Lock()
+	if b.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.lost = append(n.lost, b.leftovers()...)
+	b.closed = true
+	for i := range b.slots {
+		if op := b.slots[i].op; op != nil {
+			b.retire(op)
+			op.B.State = proactor.Idle
+		}
+	}
+	var open []proactor.Handle
+	for _, p := range b.places {
+		if p.sock != nil {
+			open = append(open, p.sock.handle)
+			p.sock.pins = 0
+		}
+	}
+	n.changed()
+	n.mu.Unlock()
+	b.dropAllPins()
+	for _, h := range open {
+		if err := b.CloseFD(h); err != nil {
+			panic("sim: Close: " + err.Error())
+		}
+	}
+	return nil
+}
+
+// describe returns s in words.
+func (s *socket) describe() string {
+	text := fmt.Sprintf("socket %d", s.id)
+	if s.host != nil {
+		text = "handle " + s.handle.String()
+	}
+	switch {
+	case s.kind == aListener:
+		return text + " (listens on " + s.local.String() + ")"
+	case s.kind == aChild:
+		return text + " (child)"
+	case s.remote.IsValid():
+		return text + " (" + s.local.String() + " to " + s.remote.String() + ")"
+	case s.local.IsValid():
+		return text + " (" + s.local.String() + ")"
+	}
+	return text
+}
+
+// Adopt takes over a virtual descriptor: one that Detach, [Net.Pair] or a
+// Recv's Files have given out.
+func (b *Backend) Adopt(fd int) (proactor.Handle, error) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	s := b.net.files[fd]
+	if s == nil {
+		return 0, syscall.EBADF
+	}
+	if b.closed {
+		return 0, proactor.ErrClosed
+	}
+	if s.host != nil {
+		return 0, syscall.EBUSY // a duplicate of something that has a handle already
+	}
+	h, err := b.newHandle(s)
+	if err != nil {
+		return 0, err
+	}
+	delete(b.net.files, fd)
+	return h, nil
+}
+
+// Detach gives up h for a virtual descriptor, which any backend of the network
+// may Adopt.
+func (b *Backend) Detach(h proactor.Handle) (int, error) {
+	s, err := b.giveUp(h)
+	if err != nil {
+		return -1, err
+	}
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	b.dropHandle(s)
+	return b.net.newFile(s), nil
+}

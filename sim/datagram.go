@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"slices"
+	"syscall"
+
+	"mobius/proactor"
+)
+
+// A flight is a datagram, or a train of them that was sent as one
+// (UDP_SEGMENT), on its way or in a mailbox.
+type flight struct {
+	data    []byte
+	control []byte
+	files   []int
+	from    proactor.Address
+	segment int // bytes of each datagram of the train, the last one's excepted
+	off     int // bytes of it that were received
+	next    int32
+}
+
+// A mailbox is the rest of a datagram socket.
+type mailbox struct {
+	queue []int32 // flights that have landed, oldest first
+}
+
+// largestDatagram is the most that one UDP datagram carries (udp(7)).
+const largestDatagram = 65507
+
+// Packet returns a datagram socket bound to local.
+func (b *Backend) Packet(local proactor.Address, o *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	if local.Kind() != proactor.UDP && local.Kind() != proactor.Unixgram {
+		return 0, proactor.Address{}, syscall.EAFNOSUPPORT
+	}
+	s := b.net.newSocket(aPacket)
+	s.mail = &mailbox{}
+	if o != nil {
+		s.opt = *o
+	}
+	return b.bound(s, local)
+}
+
+func (b *Backend) startSendTo(op *proactor.Op, s *socket) {
+	if s.kind != aPacket {
+		b.finish(op, 0, syscall.ENOTSOCK)
+		return
+	}
+	if op.Msg != nil && len(op.Msg.Files) > 0 {
+		files, err := b.net.duplicate(op.Msg.Files)
+		if err != nil {
+			b.finish(op, 0, err)
+			return
+		}
+		b.slots[op.B.Slot].files = files
+	}
+	b.lookAt(op, b.net.soon())
+}
+
+// performSendTo sends op's datagram, or has it wait for room: over IP a full
+// mailbox loses it, on unix sockets the sender waits.
+func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
+	to := s.remote
+	if op.Addr != nil {
+		to = *op.Addr
+	}
+	segment := 0
+	if op.Msg != nil {
+		segment = op.Msg.SegmentSize
+	}
+	r := b.net.find(whereTo(to))
+	switch {
+	case s.err != nil:
+		b.end(op, 0, s.fail())
+	case !to.IsValid():
+		b.end(op, 0, syscall.EDESTADDRREQ)
+	case to.Kind() != s.local.Kind():
+		b.end(op, 0, syscall.EAFNOSUPPORT)
+	case len(op.Buf) > largestDatagram, segment > 0 && len(op.Buf) > 64*segment: // UDP_MAX_SEGMENTS
+		b.end(op, 0, syscall.EMSGSIZE)
+	case to.IsUnix() && r == nil:
+		b.end(op, 0, syscall.ENOENT)
+	case to.IsUnix() && r.kind != aPacket:
+		b.end(op, 0, syscall.EPROTOTYPE)
+	case to.IsUnix() && len(r.mail.queue) >= b.net.o.DatagramBuffer:
+		b.lookAt(op, b.net.now+longDelay)
+	default:
+		if r != nil {
+			b.fly(op, s, r, segment)
+		} else if s.remote == to { // the ICMP answer reaches only a connected socket (udp(7))
+			s.err = syscall.ECONNREFUSED
+		}
+		b.end(op, len(op.Buf), nil)
+	}
+}
+
+// fly puts op's datagram on its way from s to r.
+func (b *Backend) fly(op *proactor.Op, s, r *socket, segment int) {
+	n := b.net
+	at := &b.slots[op.B.Slot]
+	times := 1
+	if !s.local.IsUnix() {
+		if n.chance(Drop) {
+			return
+		}
+		if n.chance(Duplicate) {
+			times = 2
+		}
+	}
+	for ; times > 0; times-- {
+		i := n.newFlight()
+		f := &n.flying[i]
+		f.data = append(f.data[:0], op.Buf...)
+		f.from, f.segment, f.off = s.local, segment, 0
+		f.control = f.control[:0]
+		if op.Msg != nil {
+			f.control = append(f.control, op.Msg.Control...)
+		}
+		f.files, at.files = at.files, nil
+		if isWildcard(f.from) && !f.from.IsUnix() {
+			f.from = proactor.IPAddress(proactor.UDP, loopbackFor(r.local), f.from.Port())
+		}
+		t := n.now + latencyOf(s.local)
+		if !s.local.IsUnix() && n.chance(Reorder) {
+			t += n.rng.Int64N(longDelay)
+		}
+		n.at(t, event{kind: evDatagram, sock: r, n: int(i)})
+	}
+}
+
+func (n *Net) newFlight() int32 {
+	i := n.free
+	if i < 0 {
+		n.flying = append(n.flying, flight{})
+		return int32(len(n.flying) - 1)
+	}
+	n.free = n.flying[i].next
+	return i
+}
+
+func (n *Net) endFlight(i int32) {
+	f := &n.flying[i]
+	n.closeFiles(f.files)
+	f.files, f.next, n.free = nil, n.free, i
+}
+
+// land puts a datagram into s's mailbox; a full or closed one loses it.
+func (n *Net) land(s *socket, i int32) {
+	if s.closed || len(s.mail.queue) >= n.o.DatagramBuffer {
+		n.endFlight(i)
+		return
+	}
+	s.mail.queue = append(s.mail.queue, i)
+	s.wakeReader()
+}
+
+func (n *Net) closeMail(s *socket) {
+	for _, i := range s.mail.queue {
+		n.endFlight(i)
+	}
+	s.mail.queue = nil
+}
+
+// performRecvFrom lends the oldest datagram, empty or not.
+func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
+	switch {
+	case s.kind != aPacket:
+		b.end(op, 0, syscall.ENOTSOCK)
+		return
+	case s.err != nil:
+		b.end(op, 0, s.fail())
+		return
+	case len(s.mail.queue) == 0 || !b.borrow(op):
+		return
+	}
+	i := s.mail.queue[0]
+	f := &b.net.flying[i]
+	data, segment := f.data[f.off:], f.segment
+	if segment > 0 && (op.Msg == nil || !b.net.chance(Join)) {
+		data, segment = data[:min(segment, len(data))], 0
+	}
+	f.off += len(data)
+	size := min(len(data), b.net.o.BufferSize)
+	op.Buf = b.lend(size)
+	copy(op.Buf, data)
+	if op.Addr != nil {
+		*op.Addr = f.from
+	}
+	if m := op.Msg; m != nil {
+		m.Control, m.Files = append(m.Control[:0], f.control...), append(m.Files[:0], f.files...)
+		m.Truncated, m.SegmentSize = size < len(data), segment
+		f.files = nil
+	}
+	if f.off == len(f.data) {
+		s.mail.queue = slices.Delete(s.mail.queue, 0, 1)
+		b.net.endFlight(i)
+	}
+	b.completeLent(op, size, false)
+	b.again(op, s)
+}

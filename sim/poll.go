@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"time"
+
+	"mobius/proactor"
+)
+
+// Poll makes progress: it delivers what is ready, or moves the clock on.
+// Its error is [proactor.ErrClosed], [proactor.ErrWrongThread] or a [*Deadlock].
+func (b *Backend) Poll(timeout time.Duration) error {
+	n := b.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if b.closed {
+		return proactor.ErrClosed
+	}
+	if !b.owner.take() {
+		return proactor.ErrWrongThread
+	}
+	if b.inside {
+		panic("sim: Poll inside Poll")
+	}
+	b.inside, b.waiting, b.nudged = true, false, false
+	defer func() { b.inside = false }()
+	b.turn++
+	b.stats.Enters++
+	deadline := int64(never)
+	if timeout >= 0 && int64(timeout) < never-n.now {
+		deadline = n.now + int64(timeout)
+	}
+	for {
+		n.runDue()
+		if b.deliverAll() || b.closed {
+			return nil
+		}
+		if b.woken.Swap(false) {
+			b.stats.Woken++
+			return nil
+		}
+		b.waiting, b.until = true, deadline
+		if n.now >= deadline || n.chance(EarlyReturn) {
+			return nil
+		}
+		if more, err := n.wait(b); !more {
+			return err
+		}
+	}
+}
+
+// Wake makes Poll return early. Any goroutine.
+func (b *Backend) Wake() {
+	b.woken.Store(true)
+	if b.net.o.Foreign {
+		b.net.mu.Lock()
+		b.net.cond.Broadcast()
+		b.net.mu.Unlock()
+	}
+}
+
+// deliverAll delivers what is ready now, and reports whether that was
+// anything. What becomes ready meanwhile waits for the next Poll.
+func (b *Backend) deliverAll() bool {
+	b.collect()
+	before := b.stats.Completed + b.steps
+	count := b.ready.Len()
+	if count > 1 && b.net.chance(SmallBatch) {
+		count = b.net.upTo(count)
+	}
+	for ; count > 0 && b.ready.Len() > 0 && !b.closed; count-- {
+		b.perform(b.ready.Pop())
+		b.evictAll()
+	}
+	b.dropPins()
+	return b.stats.Completed+b.steps != before
+}
+
+// perform does for a ready op what there is to do: a result, a step, or, if
+// somebody else was faster, nothing.
+func (b *Backend) perform(op *proactor.Op) {
+	s := b.slots[op.B.Slot].sock
+	switch {
+	case op.B.Flags&finished != 0:
+		b.end(op, op.N, op.Err)
+	case op.B.Flags&unarmed != 0:
+	case op.Kind == proactor.OpRecv:
+		b.performRecv(op, s)
+	case op.Kind == proactor.OpAccept:
+		b.performAccept(op, s)
+	case op.Kind == proactor.OpRecvFrom:
+		b.performRecvFrom(op, s)
+	case op.Kind == proactor.OpRelay:
+		b.performRelay(op, s)
+	case op.Kind == proactor.OpSendTo:
+		b.performSendTo(op, s)
+	case op.Kind == proactor.OpPoll:
+		b.performPoll(op, s)
+	case op.Kind == proactor.OpWork:
+		b.performWork(op)
+	}
+}
+
+// again has a multishot looked at once more after a result, if there is more
+// for it, or ends it where the owner does not see it.
+func (b *Backend) again(op *proactor.Op, s *socket) {
+	if b.closed || op.B.Flags&finished != 0 {
+		return
+	}
+	if b.net.chance(EndEarly) {
+		op.B.Flags |= unarmed
+		if op.B.Where != nil {
+			op.B.Where.Remove(op)
+		}
+		b.stats.Rearmed++
+		b.net.at(b.net.now+b.net.rng.Int64N(longDelay), b.event(evArm, op))
+		return
+	}
+	if s.readyToRead() {
+		b.push(op)
+	}
+}
+
+// end delivers the last result of op.
+func (b *Backend) end(op *proactor.Op, got int, err error) {
+	at := &b.slots[op.B.Slot]
+	op.New = 0
+	if op.Kind == proactor.OpSend && op.Pin != nil && at.sock != nil {
+		defer b.schedulePin(b.keepPin(op, at.sock, at.sum))
+	}
+	if op.Kind == proactor.OpRelay {
+		op.Relay.Rest = takeRest(op.Relay)
+	}
+	b.retire(op)
+	b.complete(op, got, err, false)
+}
+
+// complete delivers one result, without the lock: the owner may call anything.
+func (b *Backend) complete(op *proactor.Op, got int, err error, more bool) {
+	n := b.net
+	n.traceResult(b, op, got, err, more)
+	b.stats.Completed++
+	n.mu.Unlock()
+	defer n.mu.Lock() // also if Complete panics
+	op.Deliver(got, err, more)
+}
+
+// wait finds out for how long nothing happens, and moves the clock there. It
+// reports whether b shall look again, or else return from its Poll.
+func (n *Net) wait(b *Backend) (more bool, err error) {
+	next := min(n.nextEvent(), b.until)
+	for _, o := range n.backends {
+		switch {
+		case o == b || o.closed || o.nudged:
+		case !o.waiting && n.o.Foreign && o.owner.known() && o.owner != b.owner:
+			return n.waitFor(o)
+		case !o.waiting:
+			o.nudged = true
+			return false, nil
+		default:
+			next = min(next, o.until)
+		}
+	}
+	if next == never {
+		if n.o.Foreign {
+			n.cond.Wait()
+			return true, nil
+		}
+		return false, n.deadlock()
+	}
+	n.now = next
+	for _, o := range n.backends {
+		if o != b && o.waiting && o.until <= next {
+			o.waiting = false
+			n.changed()
+		}
+	}
+	return true, nil
+}
+
+// changed tells Polls that wait for other goroutines that something is new.
+func (n *Net) changed() {
+	if n.o.Foreign {
+		n.cond.Broadcast()
+	}
+}
+
+// waitFor waits until another goroutine, which o belongs to, polls o again.
+func (n *Net) waitFor(*Backend) (more bool, err error) {
+	n.cond.Wait()
+	return true, nil
+}
