@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -25,14 +26,21 @@ type calls struct {
 // It returns [ErrFull] if Options.Calls calls wait already and [ErrStopped] if
 // the loop is stopping. After nil f will run: at the latest while the loop
 // stops, before it tells its members.
-func (l *Loop) Call(f func()) error {
+func (l *Loop) Call(f func()) error { return l.post(f, l.calls.limit) }
+
+// Insist is Call without the limit, for the few messages without which
+// accounts would go wrong: that a port on several loops stops, that the last
+// of its connections has ended. Its only error is [ErrStopped]. Any goroutine.
+func (l *Loop) Insist(f func()) error { return l.post(f, math.MaxInt) }
+
+func (l *Loop) post(f func(), limit int) error {
 	c := &l.calls
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return ErrStopped
 	}
-	if len(c.in) >= c.limit {
+	if len(c.in) >= limit {
 		c.mu.Unlock()
 		return ErrFull
 	}

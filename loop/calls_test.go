@@ -81,6 +81,9 @@ func TestCallIsFull(t *testing.T) {
 			t.Fatalf("call %d: %v, want %v", i, err, want)
 		}
 	}
+	if err := l.Insist(call); err != nil {
+		t.Fatalf("Insist on a full queue: %v", err)
+	}
 	turn(t, l)
 	l.Call(func() {
 		for range 3 { // the batch under way does not count
@@ -89,8 +92,8 @@ func TestCallIsFull(t *testing.T) {
 	})
 	turn(t, l)
 	turn(t, l)
-	if ran != 4 || inside != ErrFull {
-		t.Fatalf("%d calls ran, want 4; inside: %v, want ErrFull", ran, inside)
+	if ran != 5 || inside != ErrFull {
+		t.Fatalf("%d calls ran, want 5; inside: %v, want ErrFull", ran, inside)
 	}
 }
 

@@ -90,6 +90,12 @@ func (l *Loop) Shutdown(limit time.Duration) {
 	l.nudge()
 }
 
+// Ending reports whether the loop stops, or was asked to: nothing should begin
+// that is not needed to end something else. Any goroutine.
+func (l *Loop) Ending() bool {
+	return state(l.state.Load()) > running || state(l.want.Load()) > running
+}
+
 // wanted reports whether somebody asked for another state than the loop is in.
 func (l *Loop) wanted() bool { return l.want.Load() > l.state.Load() }
 

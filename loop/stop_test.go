@@ -274,7 +274,13 @@ func TestShutdownEndsAtItsLimit(t *testing.T) {
 	l, f := setup(t, Options{})
 	var log []string
 	newOwner(l, "a", &log) // no Finisher
+	if l.Ending() {
+		t.Fatal("ending before it was asked to")
+	}
 	l.Shutdown(5 * time.Second)
+	if !l.Ending() {
+		t.Fatal("not ending after Shutdown")
+	}
 	if err := start(t, l)(); err != nil {
 		t.Fatal(err)
 	}
