@@ -14,7 +14,8 @@ type lender struct {
 	free     []uint32 // a ring of the numbers that are not lent
 	first    int      // where in it the oldest stands
 	count    int
-	promises int // buffers kept for ops that starved
+	promises int  // buffers kept for ops that starved
+	dry      bool // Starve: there are buffers, but nobody gets one until an evServe
 	holds    proactor.Holds
 	giveBack func(*proactor.Hold)
 
@@ -63,6 +64,7 @@ func (b *Backend) borrow(op *proactor.Op) bool {
 		if !b.net.chance(Starve) {
 			return true
 		}
+		b.dry = true
 		b.net.at(b.net.now+b.net.rng.Int64N(longDelay), event{kind: evServe, b: b})
 	} else {
 		b.evicts++
@@ -110,7 +112,7 @@ func (b *Backend) completeLent(op *proactor.Op, got int, last bool) {
 
 // serve gives the buffers that are back to those who starve, in their order.
 func (b *Backend) serve() {
-	for b.starved.Len() > 0 && b.count > b.promises {
+	for b.starved.Len() > 0 && b.count > b.promises && !b.dry {
 		op := b.starved.Pop()
 		op.B.Flags |= promised
 		b.promises++

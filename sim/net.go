@@ -209,6 +209,7 @@ func (n *Net) run(e *event) {
 	case evPin:
 		e.b.unpin(uint32(e.n))
 	case evServe:
+		e.b.dry = false
 		e.b.serve()
 	case evScript:
 		e.sock.child.step(e.sock)

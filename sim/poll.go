@@ -38,6 +38,9 @@ func (b *Backend) Poll(timeout time.Duration) error {
 			b.stats.Woken++
 			return nil
 		}
+		if b.ready.Len() > 0 {
+			continue // what was done has made more ready, though it has completed nothing
+		}
 		b.waiting, b.until = true, deadline
 		if n.now >= deadline || n.chance(EarlyReturn) {
 			return nil
