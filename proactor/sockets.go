@@ -61,6 +61,10 @@ type Sockets interface {
 	// backend moves to another by Detach and Adopt.
 	Detach(h Handle) (int, error)
 
+	// Discard closes a descriptor that is the caller's, by Detach or in a
+	// Recv's Files, and that nobody adopts.
+	Discard(fd int) error
+
 	// Spawn starts a child process. The Child handle completes an OpChild; the
 	// pipes are handles of the parent's ends, in the order of c.Pipes.
 	Spawn(c *Command) (child Handle, pipes []Handle, err error)

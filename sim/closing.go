@@ -185,3 +185,6 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 	b.dropHandle(s)
 	return b.net.newFile(s), nil
 }
+
+// Discard closes a virtual descriptor; see [Net.CloseFile].
+func (b *Backend) Discard(fd int) error { return b.net.CloseFile(fd) }

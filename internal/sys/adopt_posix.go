@@ -99,3 +99,6 @@ func (s *Sockets) Detach(h proactor.Handle) (int, error) {
 	s.Table.close(e)
 	return int(h.Index()), nil
 }
+
+// Discard implements proactor.Sockets.
+func (s *Sockets) Discard(fd int) error { return unix.Close(fd) }
