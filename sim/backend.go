@@ -28,7 +28,8 @@ type Backend struct {
 	drop  []uint32 // pins to give back in this Poll
 	stats proactor.Stats
 
-	turn    uint64 // Polls so far
+	seen    uint64 // what had happened by the latest Poll that found nothing
+	empty   int    // Polls in a row that found nothing
 	waiting bool   // the last Poll found nothing, and waits until then
 	until   int64
 	nudged  bool // another backend's Poll has returned early for this one, which has not been polled since
@@ -104,6 +105,9 @@ func (b *Backend) submit(op *proactor.Op) {
 	}
 	b.takeSlot(op, s)
 	b.net.trace(uint64(op.Kind)|1<<40, uint64(op.Handle)^uint64(b.index)<<56)
+	if op.Pin != nil {
+		b.slots[op.B.Slot].sum = sumBytes(op.Buf, op.Bufs)
+	}
 	if s == nil && op.Kind != proactor.OpWork {
 		b.finish(op, 0, proactor.ErrClosed)
 		return
@@ -336,9 +340,6 @@ func (b *Backend) startSend(op *proactor.Op, s *socket) {
 			return
 		}
 		at.files = files
-	}
-	if op.Pin != nil {
-		at.sum = sumBytes(op.Buf, op.Bufs)
 	}
 	s.sendDue = true
 	b.net.at(b.net.soon(), event{kind: evSend, sock: s})

@@ -37,7 +37,9 @@ func (b *Backend) keepPin(op *proactor.Op, s *socket, sum uint64) (number uint32
 	}
 	at := &b.pins[number]
 	*at = pin{p: op.Pin, sock: s, buf: op.Buf, bufs: append(at.bufs[:0], op.Bufs...), sum: sum, copied: true, used: true}
-	s.pins++
+	if s != nil {
+		s.pins++
+	}
 	return number
 }
 
@@ -77,10 +79,12 @@ func (b *Backend) dropPin(number uint32) {
 		return
 	}
 	if sumBytes(at.buf, at.bufs) != at.sum {
-		panic("sim: the memory of a pinned Send on " + at.sock.describe() + " has changed before Released")
+		panic("sim: the memory of a pinned Send has changed before Released")
 	}
 	p, copied := at.p, at.copied
-	at.sock.pins = max(0, at.sock.pins-1)
+	if at.sock != nil {
+		at.sock.pins = max(0, at.sock.pins-1)
+	}
 	clear(at.bufs)
 	*at = pin{bufs: at.bufs[:0]}
 	if copied {

@@ -23,12 +23,8 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	}
 	b.inside, b.waiting, b.nudged = true, false, false
 	defer func() { b.inside = false }()
-	b.turn++
 	b.stats.Enters++
-	deadline := int64(never)
-	if timeout >= 0 && int64(timeout) < never-n.now {
-		deadline = n.now + int64(timeout)
-	}
+	deadline := b.deadline(timeout)
 	for {
 		n.runDue()
 		if b.deliverAll() || b.closed {
@@ -49,6 +45,22 @@ func (b *Backend) Poll(timeout time.Duration) error {
 			return err
 		}
 	}
+}
+
+// deadline returns when a Poll with this timeout ends. No Poll takes no time at
+// all, or a program that polls without waiting would stop the clock; one that
+// does so again and again while nothing happens moves it in growing steps.
+func (b *Backend) deadline(timeout time.Duration) int64 {
+	now := b.net.now
+	if b.net.events+b.stats.Completed != b.seen {
+		b.seen, b.empty = b.net.events+b.stats.Completed, 0
+	}
+	if timeout < 0 || int64(timeout) >= never-now {
+		return never
+	}
+	least := stepTime << min(b.empty, 10)
+	b.empty++
+	return now + max(int64(timeout), least)
 }
 
 // Wake makes Poll return early. Any goroutine.
@@ -127,7 +139,7 @@ func (b *Backend) again(op *proactor.Op, s *socket) {
 func (b *Backend) end(op *proactor.Op, got int, err error) {
 	at := &b.slots[op.B.Slot]
 	op.New = 0
-	if op.Kind == proactor.OpSend && op.Pin != nil && at.sock != nil {
+	if op.Kind == proactor.OpSend && op.Pin != nil {
 		defer b.schedulePin(b.keepPin(op, at.sock, at.sum))
 	}
 	if op.Kind == proactor.OpRelay {
