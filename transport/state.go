@@ -106,6 +106,19 @@ func (c *Conn) progress(in stateSet) {
 	}
 }
 
+// looks is into how many parts a patience is cut while a send is under way, to
+// see whether a part of it was taken: how much later than it should the end
+// may come.
+const looks = 4
+
+// watch makes the timer look at the send that has just begun. It touches the
+// timer at most once in a part of the patience.
+func (c *Conn) watch() {
+	if d := c.patience() / looks; d > 0 && (!c.timer.Active() || c.timer.Deadline() > c.l.Now()+d) {
+		c.l.Start(&c.timer, d)
+	}
+}
+
 // expire is the timer. It was armed for a deadline that may have moved on
 // since, since progress does not touch the timer.
 func (c *Conn) expire() {
@@ -113,15 +126,17 @@ func (c *Conn) expire() {
 	if d <= 0 {
 		return
 	}
-	now := c.l.Now()
-	if left := c.since + d - now; left > 0 {
-		c.l.Start(&c.timer, left)
+	now, sending := c.l.Now(), c.send.Active()
+	if rest := c.send.Remaining(); sending && rest != c.rest && c.state.in(paced|flushing) {
+		c.rest, c.since = rest, now
+	}
+	left := c.since + d - now
+	if left <= 0 {
+		c.expired()
 		return
 	}
-	if rest := c.send.Remaining(); c.send.Active() && rest != c.rest && c.state.in(paced|flushing) {
-		c.rest, c.since = rest, now // a part of the send was taken
-		c.l.Start(&c.timer, d)
-		return
+	if sending {
+		left = min(left, max(d/looks, 1))
 	}
-	c.expired()
+	c.l.Start(&c.timer, left)
 }

@@ -123,6 +123,7 @@ func (c *Conn) transmit() {
 	}
 	c.rest = c.flying
 	c.l.Submit(&c.send)
+	c.watch()
 }
 
 // gather makes the send's pieces from the head of the queue.
