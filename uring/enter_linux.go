@@ -114,3 +114,15 @@ func (r *Ring) enter(min, flags uint32, timeout time.Duration) (int, syscall.Err
 		uintptr(flags|IORING_ENTER_EXT_ARG), uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
 	return int(n), errno
 }
+
+// lastIndex returns where in the queue the entry is that NextSQE returned last.
+func (r *Ring) lastIndex() uint32 { return (r.sq.next - 1) & r.sq.mask }
+
+// pause waits for d or a completion without submitting anything, when the
+// kernel lacks what it needs to take entries.
+func (r *Ring) pause(d time.Duration) {
+	r.ts = timespec{nsec: int64(d)}
+	r.arg.ts = uint64(uintptr(unsafe.Pointer(&r.ts)))
+	_, _, _ = syscall.Syscall6(unix.SYS_IO_URING_ENTER, r.handle, 0, 1,
+		uintptr(IORING_ENTER_GETEVENTS|IORING_ENTER_EXT_ARG|r.enterFlags|r.options), uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
+}

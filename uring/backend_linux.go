@@ -1,0 +1,132 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
+
+// A Backend performs operations through one ring. See proactor.Backend for
+// what its methods do.
+type Backend struct {
+	sys.Sockets
+	o      Options
+	choice choice
+
+	phase phase
+	cause error // of broken
+	tid   int   // of the owner
+
+	ring     *Ring
+	slots    slots
+	inflight int      // armed slots, and the waker's poll
+	cancels  []uint64 // cancels that found no room in the queue: user data of their targets
+	scratch  []cell   // per submission entry
+	cells    []byte   // what scratch lies in
+	raw      sys.RawAddr
+
+	waiting  proactor.Queue // ops that found no room in the submission queue
+	finished proactor.Queue // ops that ended without the kernel; N and Err are set
+
+	pools  []*pool
+	holds  proactor.Holds
+	back   func(*proactor.Hold) // bound once
+	pinned int                  // buffers that only holds keep from the kernel
+	asked  int                  // of those, how many are being given back
+	cap    int                  // largest pinned - asked
+
+	after   after
+	waker   waker
+	wakeup  bool // the waker's poll is armed
+	workers sys.Workers
+	working int // OpWorks under way
+
+	start time.Time
+	stats proactor.Stats
+}
+
+var _ proactor.Backend = (*Backend)(nil)
+
+// A phase is where a Backend is in its life.
+//
+//	       first Poll        Close
+//	opened ─────────▶ polled ─────▶ shut
+//	                    │             ▲
+//	                    ▼    Close    │
+//	                  broken ─────────┘    the kernel lost completions, or refuses the ring
+type phase uint8
+
+const (
+	opened phase = iota
+	polled
+	broken
+	shut
+)
+
+// A cell is memory outside the Go heap that belongs to one submission entry,
+// for what the kernel reads when it takes the entry.
+type cell struct {
+	message Message
+	vectors [cellVectors]Vector
+}
+
+const cellVectors = 64
+
+// after is what remains to be done once the Complete under way has returned. It
+// stands in the Backend so that it is done even if Complete panics.
+type after struct {
+	op     *proactor.Op // the kernel ended its part of op, which must go on or be ended
+	recv   *proactor.Op // its Buf is lent
+	lent   []byte
+	buffer uint32 // that lent lies in
+	held   bool
+	pin    *proactor.Pin
+}
+
+// Name implements proactor.Backend.
+func (b *Backend) Name() string { return "uring" }
+
+// Now implements proactor.Backend.
+func (b *Backend) Now() time.Duration { return time.Since(b.start) }
+
+// Alarm implements proactor.Backend.
+func (b *Backend) Alarm(d time.Duration, f func()) (stop func()) {
+	t := time.AfterFunc(d, f)
+	return func() { t.Stop() }
+}
+
+// Wake implements proactor.Backend.
+func (b *Backend) Wake() { b.waker.wake() }
+
+// Stats implements proactor.Backend.
+func (b *Backend) Stats() proactor.Stats {
+	s := b.stats
+	s.PeerGone, s.Refused = b.PeerGone, b.Refused
+	s.Ops = b.slots.used + b.finished.Len() + b.working
+	s.Holds, s.Handles = b.holds.Len(), b.Handles()
+	for _, p := range b.pools {
+		s.Lent += len(p.buffers) - p.avail
+	}
+	return s
+}
+
+// Choice says what of io_uring this backend uses, and why not more.
+func (b *Backend) Choice() []Choice { return b.choice.list() }
+
+func (b *Backend) mapCells() error {
+	sq, _ := b.ring.Entries()
+	size := sq * int(unsafe.Sizeof(cell{}))
+	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	b.cells = m
+	b.scratch = unsafe.Slice((*cell)(unsafe.Pointer(unsafe.SliceData(m))), sq)
+	return nil
+}

@@ -1,0 +1,65 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import "mobius/proactor"
+
+// Cancel implements proactor.Backend.
+func (b *Backend) Cancel(op *proactor.Op) {
+	if op.B.State != proactor.Active {
+		return
+	}
+	if op.Kind == proactor.OpWork {
+		b.cancelWork(op)
+		return
+	}
+	op.B.State = proactor.Stopping
+	switch op.B.Where {
+	case &b.finished:
+		return // it has ended otherwise before
+	case nil:
+		if s := b.slots.at(op.B.Slot); s.armed {
+			b.cancelSlot(s)
+		}
+		return // else its Complete is running, and settle looks at the state
+	}
+	op.B.Where.Remove(op)
+	b.finish(op, op.B.Done, proactor.ErrCanceled)
+}
+
+// cancelSlot asks the kernel, once for each arming.
+func (b *Backend) cancelSlot(s *slot) {
+	if s.canceling {
+		return
+	}
+	s.canceling = true
+	b.cancelUser(s.user)
+}
+
+func (b *Backend) cancelUser(user uint64) {
+	e := b.entry()
+	if e == nil {
+		b.cancels = append(b.cancels, user)
+		return
+	}
+	e.PrepCancel(user, userData(kindIgnore, 0, 0))
+	if b.choice.skipSuccess {
+		e.Flags |= IOSQE_CQE_SKIP_SUCCESS
+	}
+}
+
+// Resume implements proactor.Backend.
+func (b *Backend) Resume(op *proactor.Op) {
+	switch {
+	case op.B.State == proactor.Idle:
+		b.Submit(op)
+	case op.B.State == proactor.Active || (op.Kind != proactor.OpRecv && op.Kind != proactor.OpAccept):
+	case op.B.Where != &b.finished:
+		op.B.State = proactor.Active // the submission that the cancel ends will be armed again
+	case op.Err == proactor.ErrCanceled:
+		b.finished.Remove(op)
+		op.N, op.Err = 0, nil
+		op.B.State = proactor.Active
+		b.arm(op)
+	}
+}

@@ -1,0 +1,290 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"io"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/invariant"
+	"mobius/proactor"
+)
+
+// dispatch handles one completion of the kernel's.
+func (b *Backend) dispatch(c CQE) {
+	kind := c.UserData >> kindShift
+	switch kind {
+	case kindIgnore:
+		return
+	case kindWake:
+		if !c.More() {
+			b.inflight--
+			b.wakeup = false
+		}
+		return
+	}
+	s := b.slots.find(c.UserData)
+	if s == nil {
+		b.stale(c, kind)
+		return
+	}
+	more := c.More()
+	if !more {
+		s.armed = false
+		b.inflight--
+	}
+	switch s.role {
+	case receiving:
+		b.received(s, c, more)
+	case sending:
+		b.sent(s, int(c.Res))
+	case accepting:
+		b.accepted(s, c.Res, more)
+	case connecting:
+		b.connected(s, c.Res)
+	}
+}
+
+// stale drops a completion that belongs to nobody; the buffer that it brings
+// goes back.
+func (b *Backend) stale(c CQE, kind uint64) {
+	b.stats.Stale++
+	if kind < kindRecv || c.Flags&IORING_CQE_F_BUFFER == 0 || c.Res <= 0 {
+		return
+	}
+	class := uint8(kind - kindRecv)
+	if b.pools[class].take(c.Buffer(), int(c.Res), c.Flags) != nil {
+		b.release(bufferID(class, c.Buffer()))
+	}
+}
+
+// complete delivers the last completion of an op that is in no queue.
+func (b *Backend) complete(op *proactor.Op, n int, err error) {
+	b.stats.Completed++
+	if i := op.B.Slot; i != noSlot {
+		e := b.Lookup(op.Handle)
+		e.Busy--
+		if invariant.Enabled {
+			*descriptorOf(e).direction(b.slots.at(i).role) = nil
+		}
+		b.slots.give(i)
+	}
+	if op.Kind == proactor.OpSend {
+		b.after.pin = op.Pin
+	}
+	op.Deliver(n, err, false)
+	b.settle()
+}
+
+// settle does what remains after a Complete.
+func (b *Backend) settle() {
+	if b.after.lent != nil {
+		b.takeBack()
+	}
+	if op := b.after.op; op != nil {
+		b.after.op = nil
+		b.goOn(op)
+	}
+	if p := b.after.pin; p != nil {
+		b.after.pin = nil
+		p.Owner.Released(p, true)
+	}
+}
+
+// goOn arms an op again whose submission has ended though its stream has not,
+// or ends it if it was cancelled.
+func (b *Backend) goOn(op *proactor.Op) {
+	if op.B.State == proactor.Stopping {
+		b.complete(op, op.B.Done, proactor.ErrCanceled)
+		return
+	}
+	b.stats.Rearmed++
+	b.arm(op)
+}
+
+// failed handles a result that is an error and the end of a submission. Some
+// are no news: the op goes on.
+func (b *Backend) failed(op *proactor.Op, errno syscall.Errno) {
+	switch errno {
+	case unix.ECANCELED, unix.EINTR, unix.EAGAIN:
+		b.goOn(op)
+		return
+	case unix.ENOBUFS: // receives do not come here: it is the memory that is short
+		errno = unix.ENOMEM
+	}
+	b.complete(op, op.B.Done, errno)
+}
+
+func (b *Backend) connected(s *slot, res int32) {
+	if res < 0 {
+		b.failed(s.op, syscall.Errno(-res))
+		return
+	}
+	b.complete(s.op, 0, nil)
+}
+
+// sent: a short result follows an error, which the next attempt will meet, or
+// a cancel.
+func (b *Backend) sent(s *slot, n int) {
+	op := s.op
+	if n < 0 {
+		b.failed(op, syscall.Errno(-n))
+		return
+	}
+	b.advance(op, s, n)
+	switch {
+	case int(s.vector) == len(op.Bufs):
+		b.complete(op, op.B.Done, nil)
+	case n == 0:
+		b.complete(op, op.B.Done, unix.EPIPE)
+	default:
+		b.goOn(op)
+	}
+}
+
+// accepted delivers a connection. That the accept has ended is no news unless
+// the error says that no other can follow, or not now.
+func (b *Backend) accepted(s *slot, res int32, more bool) {
+	op := s.op
+	if res < 0 {
+		if !more {
+			b.acceptFailed(op, syscall.Errno(-res))
+		}
+		return
+	}
+	h, peer, ok := b.Accepted(b.Lookup(op.Handle), int(res), nil, op.Addr != nil)
+	if !more {
+		b.after.op = op
+	}
+	if ok {
+		if op.Addr != nil {
+			*op.Addr = peer
+		}
+		op.New = h
+		b.stats.Completed++
+		op.Deliver(0, nil, true)
+	}
+	b.settle()
+}
+
+// acceptFailed: errors of the connection that was to be accepted, and of the
+// network beneath it, are not the listener's (accept(2), ERRORS).
+func (b *Backend) acceptFailed(op *proactor.Op, errno syscall.Errno) {
+	switch errno {
+	case unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENOPROTOOPT, unix.EHOSTDOWN, unix.ENONET, unix.EHOSTUNREACH,
+		unix.EOPNOTSUPP, unix.ENETUNREACH, unix.EPERM, unix.ETIMEDOUT:
+		b.goOn(op)
+	default:
+		b.failed(op, errno)
+	}
+}
+
+// received lends what came.
+func (b *Backend) received(s *slot, c CQE, more bool) {
+	op := s.op
+	if c.Res <= 0 {
+		if !more {
+			b.receiveEnded(s, op, syscall.Errno(-c.Res))
+		}
+		return
+	}
+	class, n := s.class, int(c.Res)
+	p := b.pools[class]
+	data := p.take(c.Buffer(), n, c.Flags)
+	if data == nil || c.Flags&IORING_CQE_F_BUFFER == 0 {
+		b.fail(proactor.ErrLost) // a completion that cannot be: one before it is missing
+		return
+	}
+	if len(b.pools) > 1 {
+		b.chooseClass(s, n, more)
+	}
+	if invariant.Enabled { // the race detector does not see the pool's memory
+		data = append([]byte(nil), data...)
+	}
+	op.B.Done += n
+	last := op.Limit > 0 && op.B.Done >= op.Limit
+	b.after.lent, b.after.buffer, b.after.held = data, bufferID(class, c.Buffer()), false
+	b.after.recv = op
+	op.Buf = data
+	if last {
+		b.complete(op, n, nil)
+		return
+	}
+	if !more {
+		b.after.op = op
+	}
+	b.stats.Completed++
+	op.Deliver(n, nil, true)
+	b.settle()
+}
+
+// receiveEnded handles a receive's last result without bytes.
+func (b *Backend) receiveEnded(s *slot, op *proactor.Op, errno syscall.Errno) {
+	switch {
+	case errno == 0:
+		b.complete(op, 0, io.EOF)
+	case errno == unix.ENOBUFS && op.B.State == proactor.Stopping:
+		b.complete(op, 0, proactor.ErrCanceled)
+	case errno == unix.ENOBUFS:
+		b.stats.Starved++
+		b.pools[s.class].starved.Push(op)
+	default:
+		b.failed(op, errno)
+	}
+}
+
+// takeBack ends the loan of the Complete that has returned.
+func (b *Backend) takeBack() {
+	lent, op := b.after.lent, b.after.recv
+	b.after.lent, b.after.recv = nil, nil
+	if op.Kind == proactor.OpRecv && len(op.Buf) == len(lent) && &op.Buf[0] == &lent[0] {
+		op.Buf = nil
+	}
+	if invariant.Enabled && !b.after.held {
+		invariant.Scribble(lent)
+	}
+	b.release(b.after.buffer)
+}
+
+// Hold implements proactor.Backend.
+func (b *Backend) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
+	if b.after.lent == nil || b.after.recv != op || b.after.held {
+		panic("uring: Hold without bytes lent by the Complete that is running, or twice")
+	}
+	b.after.held = true
+	id := b.after.buffer
+	b.pools[id>>16].buffers[uint16(id)].users++
+	return b.holds.New(b.after.lent, id, owner)
+}
+
+// unheld takes back the bytes of a hold that was released.
+func (b *Backend) unheld(h *proactor.Hold) {
+	if invariant.Enabled {
+		invariant.Scribble(h.Bytes)
+	}
+	b.release(h.Buffer)
+}
+
+// release ends one use of a buffer: the last one gives it to the kernel, unless
+// that has it still.
+func (b *Backend) release(id uint32) {
+	p := b.pools[id>>16]
+	f := &p.buffers[uint16(id)]
+	f.users--
+	switch {
+	case !f.spent:
+	case f.users == 0:
+		if f.pinned {
+			b.pinned--
+		}
+		if f.asked {
+			b.asked--
+		}
+		p.post(uint16(id))
+	case !f.pinned:
+		f.pinned = true
+		b.pinned++
+	}
+}

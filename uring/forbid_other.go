@@ -1,0 +1,5 @@
+//go:build !linux
+
+package uring
+
+func whoForbids() string { return "this platform" }

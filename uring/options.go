@@ -1,0 +1,102 @@
+package uring
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrUnavailable is what every error of [Open] is (errors.Is) that comes from a
+// kernel, or whoever guards it, that does not let this process use io_uring as
+// this package needs it. Its text says why, and what to do about it. Another backend
+// should be used then.
+var ErrUnavailable = errors.New("io_uring is unavailable")
+
+// A Feature is something of io_uring that the backend uses where the kernel
+// has it and can do without. Options.Without masks it, so that an older kernel can be
+// played on a newer one.
+type Feature string
+
+// The features, with the kernel that brought each.
+const (
+	Incremental     Feature = "incremental-buffers" // 6.12: IOU_PBUF_RING_INC, many receives share one large buffer
+	NoSQArray       Feature = "no-sqarray"          // 6.6: IORING_SETUP_NO_SQARRAY
+	NoIOWait        Feature = "no-iowait"           // 6.15: IORING_ENTER_NO_IOWAIT, waiting is not shown as disk wait
+	RegisteredRing  Feature = "registered-ring"     // 5.18: IORING_REGISTER_RING_FDS, cheaper enters
+	MultishotAccept Feature = "multishot-accept"    // 5.19: IORING_ACCEPT_MULTISHOT
+	MultishotRecv   Feature = "multishot-recv"      // 6.0: IORING_RECV_MULTISHOT
+	SendVectorized  Feature = "send-vectorized"     // 6.17: IORING_SEND_VECTORIZED; else IORING_OP_SENDMSG
+	SkipSuccess     Feature = "skip-success"        // 5.17: IOSQE_CQE_SKIP_SUCCESS, cancels complete only if they fail
+	Splice          Feature = "splice"              // splice(2) for bulk relays; else they copy
+)
+
+// Features returns all features.
+func Features() []Feature {
+	return []Feature{Incremental, NoSQArray, NoIOWait, RegisteredRing, MultishotAccept, MultishotRecv, SendVectorized,
+		SkipSuccess, Splice}
+}
+
+// Options configure a [Backend]. The zero value of each field is its default,
+// and the zero Options are what the reactor runs on.
+type Options struct {
+	// Entries is the size of the submission queue, by default 256; CQEntries that
+	// of the completion queue, by default 4096. The kernel rounds up to powers
+	// of two and cuts what is too large. Full queues cost system calls, never
+	// operations.
+	Entries, CQEntries int
+
+	// Buffers and BufferSize (bytes) say what receives are lent from. By
+	// default: 32 of 256 KiB where the kernel lets many receives share one, else 512 of 4 KiB,
+	// 128 of 16 KiB and 64 of 64 KiB, between which a stream's recent sizes
+	// choose. If either is set there is one size only.
+	Buffers, BufferSize int
+
+	// Holds is how many buffers holds may keep from the kernel before the oldest
+	// holds are asked back. By default half of the buffers, at least 1.
+	Holds int
+
+	// Plain leaves out incremental buffers, as Without Incremental does.
+	Plain bool
+
+	// Without masks features.
+	Without []Feature
+
+	// Unrestricted leaves out the allow-list of operations that rings are limited
+	// to by default (IORING_REGISTER_RESTRICTIONS).
+	Unrestricted bool
+
+	// Workers is how many goroutines run OpWorks, and WorkQueue how many of those
+	// may wait for one. 0 means the defaults of 64 and 4096.
+	Workers, WorkQueue int
+
+	// Pipes is how many pipes bulk relays may have at a time, 0 meaning the default of
+	// 256; further ones copy.
+	Pipes int
+
+	// CloseTimeout is how long Close waits for the kernel to let go of what is in
+	// flight; by default 5 s. After that it leaves the memory mapped and says so.
+	CloseTimeout time.Duration
+
+	inject injection // tests only
+}
+
+const (
+	defaultEntries      = 256
+	defaultCQEntries    = 4096
+	defaultCloseTimeout = 5 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	if o.Entries <= 0 {
+		o.Entries = defaultEntries
+	}
+	if o.CQEntries <= 0 {
+		o.CQEntries = max(defaultCQEntries, 2*o.Entries)
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = defaultCloseTimeout
+	}
+	if o.Plain {
+		o.Without = append([]Feature{Incremental}, o.Without...)
+	}
+	return o
+}

@@ -1,0 +1,106 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/invariant"
+	"mobius/proactor"
+)
+
+// A pool is one buffer ring with its memory: what receives of one class are
+// lent from.
+//
+//	        a receive fills it (plain: any receive)
+//	kernel's ───────────────────────────────────▶ spent
+//	   ▲                                            │
+//	   └────────────────────────────────────────────┘
+//	        Publish, once nobody looks at its bytes
+type pool struct {
+	ring        *BufferRing
+	memory      []byte
+	size        int
+	incremental bool
+	buffers     []buffer
+	avail       int            // buffers that are the kernel's, as far as we know
+	starved     proactor.Queue // receives that found none, in the order in which they came
+}
+
+// A buffer is where one buffer of a pool is.
+type buffer struct {
+	filled int   // bytes received since it became the kernel's
+	users  int32 // holds, and the completion under way
+	spent  bool  // no longer the kernel's
+	pinned bool  // spent, and counted in Backend.pinned
+	asked  bool  // all its holds have been asked back
+}
+
+// newPool maps n buffers of a size and registers a ring for them.
+func newPool(r *Ring, group uint16, n, size int, incremental bool) (*pool, error) {
+	entries := 1
+	for entries < n {
+		entries *= 2
+	}
+	var flags uint16
+	if incremental {
+		flags = IOU_PBUF_RING_INC
+	}
+	ring, err := r.NewBufferRing(group, entries, flags)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := unix.Mmap(-1, 0, n*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+	if err != nil {
+		_ = ring.Close()
+		return nil, fmt.Errorf("map %d buffers of %d bytes: %w", n, size, err)
+	}
+	p := &pool{ring: ring, memory: memory, size: size, incremental: incremental, buffers: make([]buffer, n)}
+	for i := range p.buffers {
+		p.post(uint16(i))
+	}
+	return p, nil
+}
+
+// post gives buffer i to the kernel, from the next Publish on.
+func (p *pool) post(i uint16) {
+	p.buffers[i] = buffer{}
+	m := p.memory[int(i)*p.size:][:p.size]
+	invariant.Scribble(m)
+	p.ring.Add(m, i)
+	p.avail++
+}
+
+// take accounts for a completion that brought n bytes in buffer i, and returns
+// them with one user counted; nil if that cannot be.
+func (p *pool) take(i uint16, n int, flags uint32) []byte {
+	if int(i) >= len(p.buffers) {
+		return nil
+	}
+	b := &p.buffers[i]
+	if b.spent || b.filled+n > p.size {
+		return nil
+	}
+	at := int(i)*p.size + b.filled
+	b.filled += n
+	if !p.incremental || flags&IORING_CQE_F_BUF_MORE == 0 {
+		b.spent = true
+		p.avail--
+	}
+	b.users++
+	return p.memory[at : at+n : at+n]
+}
+
+// close frees the memory. The kernel must have let go of it.
+func (p *pool) close() error {
+	err := p.ring.Close()
+	if e := unix.Munmap(p.memory); err == nil {
+		err = e
+	}
+	return err
+}
+
+// bufferID names a buffer in a proactor.Hold: class and number.
+func bufferID(class uint8, i uint16) uint32 { return uint32(class)<<16 | uint32(i) }

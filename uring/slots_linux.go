@@ -1,0 +1,103 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import "mobius/proactor"
+
+// What the kernel carries for us and brings back is never a pointer but
+//
+//	kind:8 | generation:24 | slot:32
+//
+// The slot says which operation, the generation which time it was armed, so
+// that a completion that comes late meets nobody else, and a cancel hits only
+// what it was meant for. The kind says how to read a completion even if its
+// slot has moved on: a buffer that it brings must be accounted for in any case.
+const (
+	kindIgnore uint64 = iota // cancels
+	kindWake
+	kindOp
+	kindRecv // + the class of buffers
+)
+
+const (
+	kindShift      = 56
+	generationMask = 1<<24 - 1
+	noSlot         = ^uint32(0) // of an op that never had one: it failed at Submit, or is a Work
+)
+
+func userData(kind uint64, generation, slot uint32) uint64 {
+	return kind<<kindShift | uint64(generation&generationMask)<<32 | uint64(slot)
+}
+
+// A role is what a slot does for its op. All but relays have one slot.
+type role uint8
+
+const (
+	noRole role = iota
+	accepting
+	connecting
+	receiving
+	sending
+	reading // receiving from what is no socket
+	writing // sending to what is no socket
+)
+
+// A slot is one submission at a time on behalf of an op.
+type slot struct {
+	op         *proactor.Op
+	user       uint64 // user data of the latest arming
+	generation uint32
+	next       uint32 // in the list of free slots
+	role       role
+	armed      bool  // the kernel has it, or will with the next enter: a last completion will come
+	canceling  bool  // a cancel has been prepared for this arming
+	class      uint8 // receiving: where the buffers come from
+	wanted     uint8 // the class to take at the next arming
+	streak     int8  // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
+	vector     int32 // sending: how many of op.Bufs are done, and how many bytes of the one after (-1: Buf)
+	skip       int
+}
+
+// slots is the table. It may move when it grows: the kernel knows numbers only.
+type slots struct {
+	table []slot
+	free  uint32 // first free slot + 1
+	used  int
+}
+
+func (t *slots) at(i uint32) *slot { return &t.table[i] }
+
+// take gives op a slot.
+func (t *slots) take(op *proactor.Op, r role) (uint32, *slot) {
+	if t.free == 0 {
+		t.table = append(t.table, slot{next: 0})
+		t.free = uint32(len(t.table))
+	}
+	i := t.free - 1
+	s := &t.table[i]
+	t.free = s.next
+	*s = slot{op: op, role: r, generation: s.generation}
+	t.used++
+	return i, s
+}
+
+// give takes slot i back. Its generation moves on with the next arming.
+func (t *slots) give(i uint32) {
+	s := &t.table[i]
+	s.op, s.role = nil, noRole
+	s.next = t.free
+	t.free = i + 1
+	t.used--
+}
+
+// find returns the slot that a completion is for, nil if that has moved on.
+func (t *slots) find(user uint64) *slot {
+	i := uint32(user)
+	if int(i) >= len(t.table) {
+		return nil
+	}
+	if s := &t.table[i]; s.armed && s.user == user {
+		return s
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/invariant"
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
+
+// Submit implements proactor.Backend.
+func (b *Backend) Submit(op *proactor.Op) {
+	op.Begin()
+	b.stats.Submitted++
+	op.B.Slot = noSlot
+	if op.Kind == proactor.OpWork {
+		b.submitWork(op)
+		return
+	}
+	e := b.Lookup(op.Handle)
+	r := roleOf(op, e)
+	switch {
+	case b.phase == shut || e == nil:
+		b.finish(op, 0, proactor.ErrClosed)
+		return
+	case r == noRole:
+		b.finish(op, 0, proactor.ErrUnsupported)
+		return
+	}
+	e.Busy++
+	i, s := b.slots.take(op, r)
+	op.B.Slot = i
+	if invariant.Enabled {
+		occupy(e, op, r)
+	}
+	switch {
+	case r == connecting:
+		if err := b.raw.Set(*op.Addr, int(e.Domain)); err != nil {
+			b.finish(op, 0, err)
+			return
+		}
+	case r == sending && op.Remaining() == 0:
+		b.finish(op, 0, nil)
+		return
+	case r == sending:
+		s.vector = -1
+		b.advance(op, s, 0)
+	case r == receiving:
+		s.class = b.classOf(e)
+		s.wanted = s.class
+	}
+	b.arm(op)
+}
+
+func roleOf(op *proactor.Op, e *sys.Entry) role {
+	if e == nil {
+		return noRole
+	}
+	switch {
+	case op.Msg != nil:
+		return noRole
+	case op.Kind == proactor.OpAccept && e.Kind == sys.Listener:
+		return accepting
+	case op.Kind == proactor.OpConnect && e.Kind == sys.Stream && op.Addr != nil:
+		return connecting
+	case op.Kind == proactor.OpRecv && e.Kind == sys.Stream:
+		return receiving
+	case op.Kind == proactor.OpSend && e.Kind == sys.Stream:
+		return sending
+	}
+	return noRole
+}
+
+// A descriptor is what this backend remembers of a descriptor number, in
+// sys.Entry.User. It stays with the number.
+type descriptor struct {
+	handle  proactor.Handle // whose class this is
+	class   uint8
+	in, out *proactor.Op // active ops, kept only if invariants are compiled in
+}
+
+func descriptorOf(e *sys.Entry) *descriptor {
+	d, _ := e.User.(*descriptor)
+	if d == nil {
+		d = &descriptor{}
+		e.User = d
+	}
+	if h := e.Handle(); d.handle != h {
+		*d = descriptor{handle: h}
+	}
+	return d
+}
+
+// direction returns where e keeps the op of a role's direction.
+func (d *descriptor) direction(r role) **proactor.Op {
+	if r == accepting || r == receiving || r == reading {
+		return &d.in
+	}
+	return &d.out
+}
+
+// occupy panics if another op of the same direction is active on the handle.
+func occupy(e *sys.Entry, op *proactor.Op, r role) {
+	at := descriptorOf(e).direction(r)
+	invariant.Assert(*at == nil, "uring: a second %v on handle %v", op.Kind, op.Handle)
+	*at = op
+}
+
+// finish ends an op that the kernel does not have: it completes in a Poll.
+func (b *Backend) finish(op *proactor.Op, n int, err error) {
+	op.N, op.Err = n, err
+	b.finished.Push(op)
+}
+
+// entry returns a submission entry, nil if the kernel takes none now.
+func (b *Backend) entry() *SQE {
+	if b.ring.Space() == 0 {
+		b.publish()
+		b.stats.Enters++
+	}
+	return b.ring.NextSQE()
+}
+
+// publish shows the kernel the buffers that have come back.
+func (b *Backend) publish() {
+	for _, p := range b.pools {
+		p.ring.Publish()
+	}
+}
+
+// arm prepares the submission of what op needs next. If there is no buffer or
+// no entry for it, op waits in a queue, from which a Poll takes it.
+func (b *Backend) arm(op *proactor.Op) {
+	i := op.B.Slot
+	s := b.slots.at(i)
+	if s.role == receiving {
+		if s.class != s.wanted {
+			s.class = s.wanted
+			descriptorOf(b.Lookup(op.Handle)).class = s.class
+		}
+		if p := b.pools[s.class]; p.avail == 0 {
+			p.starved.Push(op)
+			return
+		}
+	}
+	e := b.entry()
+	if e == nil {
+		b.waiting.Push(op)
+		return
+	}
+	s.generation++
+	s.armed, s.canceling = true, false
+	kind := kindOp
+	if s.role == receiving {
+		kind = kindRecv + uint64(s.class)
+	}
+	s.user = userData(kind, s.generation, i)
+	b.inflight++
+	b.prepare(op, s, e)
+}
+
+const acceptFlags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+
+func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
+	fd := int(op.Handle.Index())
+	switch s.role {
+	case accepting:
+		if b.choice.multishotAccept {
+			e.PrepAcceptMultishot(fd, acceptFlags, s.user)
+		} else {
+			e.PrepAccept(fd, acceptFlags, s.user)
+		}
+	case connecting:
+		b.prepareConnect(op, s, e, fd)
+	case receiving:
+		group := b.pools[s.class].ring.Group()
+		if op.Limit > 0 || !b.choice.multishotRecv {
+			e.PrepRecvSelect(fd, group, uint32(min(max(op.Limit-op.B.Done, 0), 1<<30)), s.user)
+		} else {
+			e.PrepRecvMultishot(fd, group, s.user)
+		}
+	case sending:
+		b.prepareSend(op, s, e, fd)
+	}
+}
+
+// prepareConnect: the address was found good in Submit.
+func (b *Backend) prepareConnect(op *proactor.Op, s *slot, e *SQE, fd int) {
+	to := (*unix.RawSockaddrAny)(unsafe.Pointer(&b.cell().vectors))
+	if entry := b.Lookup(op.Handle); entry != nil {
+		_ = b.raw.Set(*op.Addr, int(entry.Domain))
+	}
+	*to = b.raw.Any
+	e.PrepConnect(fd, unsafe.Pointer(to), b.raw.Len, s.user)
+}
+
+// cell returns the memory that belongs to the entry last returned.
+func (b *Backend) cell() *cell { return &b.scratch[b.ring.lastIndex()] }
+
+// sendFlags: MSG_WAITALL makes the kernel go on after a short write. Never
+// MSG_DONTWAIT: it is the one thing that makes the kernel give up where it should wait.
+const sendFlags = unix.MSG_WAITALL | unix.MSG_NOSIGNAL
+
+// maxSend is how many bytes one entry sends at most: its length has 32 bits.
+const maxSend = 1 << 30
+
+// prepareSend sends what remains of op, or as much of it as one message takes.
+func (b *Backend) prepareSend(op *proactor.Op, s *slot, e *SQE, fd int) {
+	if int(s.vector) == len(op.Bufs)-1 { // one piece is left
+		p := piece(op, s.vector)[s.skip:]
+		e.PrepSend(fd, p[:min(len(p), maxSend)], sendFlags, s.user)
+		return
+	}
+	c := b.cell()
+	n, skip := 0, s.skip
+	for i := s.vector; int(i) < len(op.Bufs) && n < cellVectors; i++ {
+		if p := piece(op, i)[skip:]; len(p) > 0 {
+			c.vectors[n].Set(p)
+			n++
+		}
+		skip = 0
+	}
+	if b.choice.sendVectorized {
+		e.PrepSendVectors(fd, c.vectors[:n], sendFlags, s.user)
+		return
+	}
+	c.message = Message{}
+	c.message.SetVectors(c.vectors[:n])
+	e.PrepSendMessage(fd, &c.message, sendFlags, s.user)
+}
+
+// piece returns Buf for -1, else one of Bufs.
+func piece(op *proactor.Op, i int32) []byte {
+	if i < 0 {
+		return op.Buf
+	}
+	return op.Bufs[i]
+}
+
+// advance accounts for n bytes sent, and steps over what is empty.
+func (b *Backend) advance(op *proactor.Op, s *slot, n int) {
+	op.B.Done += n
+	s.skip += n
+	for int(s.vector) < len(op.Bufs) && s.skip >= len(piece(op, s.vector)) {
+		s.skip -= len(piece(op, s.vector))
+		s.vector++
+	}
+}
