@@ -88,14 +88,18 @@ func docsOfType(t *Tree, d *ast.GenDecl, s *ast.TypeSpec) []Finding {
 		out = wantDoc(t, s.Name, doc)
 	}
 	if i, ok := s.Type.(*ast.InterfaceType); ok {
-		out = append(out, docsOfMethods(t, s.Name.Name, i)...)
+		of := d.Doc.Text()
+		if s.Doc != nil {
+			of = s.Doc.Text()
+		}
+		out = append(out, docsOfMethods(t, s.Name.Name, of, i)...)
 	}
 	return out
 }
 
-// docsOfMethods wants a comment on each method; one comment may speak for the
-// methods on the lines right below it too, by name.
-func docsOfMethods(t *Tree, of string, i *ast.InterfaceType) []Finding {
+// docsOfMethods wants a comment on each method. The interface's own comment
+// may speak for a method, by name, and a method's for those right below it.
+func docsOfMethods(t *Tree, of, about string, i *ast.InterfaceType) []Finding {
 	var out []Finding
 	text, last := "", 0
 	for _, m := range i.Methods.List {
@@ -108,7 +112,7 @@ func docsOfMethods(t *Tree, of string, i *ast.InterfaceType) []Finding {
 		}
 		last = line
 		for _, name := range m.Names {
-			if name.IsExported() && m.Doc == nil && m.Comment == nil && !strings.Contains(text, name.Name) {
+			if name.IsExported() && m.Doc == nil && m.Comment == nil && !strings.Contains(text+about, name.Name) {
 				out = append(out, t.At(name.Pos(), "%s.%s has no comment", of, name.Name))
 			}
 		}

@@ -29,7 +29,7 @@ mobius < proxy < cmd/mobius;
 
 # What only tests import.
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
-cmd/mobius, test/backendtest < test/conformance, test/tidy, test/traffic;
+cmd/mobius, test/backendtest < test/conformance, test/dataloss, test/tidy, test/traffic;
 golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
 `

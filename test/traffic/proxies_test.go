@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -45,6 +46,15 @@ func startEcho(t *testing.T, backend string, flags ...string) *proxied {
 	t.Helper()
 	args := append([]string{"echo", "--backend", backend, "--listen", "tcp://127.0.0.1:0"}, flags...)
 	p := start(t, exec.Command(mobius(t), args...), "mobius echo on "+backend)
+	return &proxied{addr: listening(t, p, backend), process: p}
+}
+
+// startEchoLimited is startEcho in a process that may have so many descriptors.
+func startEchoLimited(t *testing.T, backend string, descriptors int) *proxied {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors),
+		mobius(t), "echo", "--backend", backend, "--listen", "tcp://127.0.0.1:0")
+	p := start(t, cmd, "mobius echo on "+backend)
 	return &proxied{addr: listening(t, p, backend), process: p}
 }
 

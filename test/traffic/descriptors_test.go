@@ -1,0 +1,92 @@
+package traffic
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"mobius/internal/testenv"
+)
+
+// A server whose descriptors are used up refuses new clients at once, serves
+// the old ones, does not spin, and serves new ones within a second of
+// descriptors coming free. gnet and evio end here; nbio and gain spin.
+func TestNoDescriptorsLeft(t *testing.T) {
+	for _, backend := range backends() {
+		t.Run(backend, func(t *testing.T) {
+			server := startEchoLimited(t, backend, 64)
+			served, refused := crowd(t, server.addr, 200)
+			t.Logf("%d served, %d refused", len(served), refused)
+			if len(served) < 20 || refused < 100 {
+				t.Fatalf("%d clients served and %d refused with 64 descriptors, want some 50 and the rest", len(served), refused)
+			}
+			begin := server.process.cpu(t)
+			end := time.Now().Add(1500 * time.Millisecond)
+			tries, tick := 0, time.NewTicker(20*time.Millisecond)
+			defer tick.Stop()
+			for ; time.Now().Before(end); <-tick.C {
+				if c, ok := served1(t, server.addr); ok {
+					served = append(served, c)
+				}
+				tries++
+			}
+			if used := server.process.cpu(t) - begin; used > 500*time.Millisecond {
+				t.Errorf("without descriptors the server used %v of CPU in 1.5 s for %d clients", used, tries)
+			}
+			for _, c := range served {
+				if err := exchange(c); err != nil {
+					t.Errorf("a client that is being served: %v", err)
+				}
+			}
+			for _, c := range served[:10] {
+				_ = c.Close()
+			}
+			testenv.Eventually(t, time.Second, "a new client is served after old ones have gone", func() bool {
+				_, ok := served1(t, server.addr)
+				return ok
+			})
+		})
+	}
+}
+
+// crowd connects so many clients, one after the other, and returns those that
+// are served and how many were refused. None may hang.
+func crowd(t *testing.T, addr string, clients int) (served []net.Conn, refused int) {
+	t.Helper()
+	for range clients {
+		if c, ok := served1(t, addr); ok {
+			served = append(served, c)
+		} else {
+			refused++
+		}
+	}
+	return served, refused
+}
+
+// served1 connects one client and reports whether it is served: not is an end
+// or a reset within five seconds.
+func served1(t *testing.T, addr string) (net.Conn, bool) {
+	t.Helper()
+	c := dial(t, addr)
+	err := exchange(c)
+	if e, ok := err.(net.Error); ok && e.Timeout() {
+		t.Errorf("a client hangs: %v", err)
+	}
+	if err != nil {
+		_ = c.Close()
+	}
+	return c, err == nil
+}
+
+// exchange sends a byte and receives it.
+func exchange(c net.Conn) error {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte("x")); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err
+}
