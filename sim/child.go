@@ -18,10 +18,12 @@ type Program func(p *Process) (status int)
 
 // A Process is a child as its [Program] sees it.
 type Process struct {
-	net   *Net
-	sock  *socket
-	ends  []*socket // the child's ends of its pipes, in the order of Command.Pipes
-	yield func(struct{}) bool
+	net     *Net
+	sock    *socket
+	ends    []*socket // the child's ends of its pipes, in the order of Command.Pipes
+	yield   func(struct{}) bool
+	waits   int  // how often it has waited; an event is for one of them
+	blocked bool // it waits for one of its pipes
 }
 
 // A child is the rest of a child's socket.
@@ -66,6 +68,7 @@ func (b *Backend) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle
 			parent.noWrite = true
 			mine.rx.end = endThere
 		}
+		mine.process = p
 		p.ends = append(p.ends, mine)
 		h, _ := b.newHandle(parent) // there is room, see above
 		pipes = append(pipes, h)
@@ -81,7 +84,7 @@ func (b *Backend) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle
 func (p *Process) body(program Program) iter.Seq[struct{}] {
 	return func(yield func(struct{}) bool) {
 		defer func() {
-			if r := recover(); r != nil && r != (killed{}) {
+			if r := recover(); r != nil && r != any(killed{}) {
 				panic(r)
 			}
 		}()
@@ -90,9 +93,9 @@ func (p *Process) body(program Program) iter.Seq[struct{}] {
 	}
 }
 
-// step lets the child go on until it waits again, or exits.
-func (c *child) step(s *socket) {
-	if c.exited {
+// step lets the child go on from one of its waits until the next, or its exit.
+func (c *child) step(s *socket, wait int) {
+	if c.exited || c.process.waits != wait {
 		return
 	}
 	if _, more := c.next(); more {
@@ -126,22 +129,37 @@ func (b *Backend) startChild(op *proactor.Op, s *socket) {
 	}
 }
 
-// wait suspends the program until d has passed.
-func (p *Process) wait(d time.Duration) {
-	p.net.at(p.net.now+int64(d), event{kind: evScript, sock: p.sock})
+// wait suspends the program until an evScript for this wait.
+func (p *Process) wait() {
 	if !p.yield(struct{}{}) {
 		panic(killed{})
 	}
 }
 
-// tick is how long a program sleeps before it looks at a pipe again.
-const tick = 100 * time.Microsecond
+// block suspends the program until something happens on one of its pipes.
+func (p *Process) block() {
+	p.waits++
+	p.blocked = true
+	p.wait()
+}
+
+// wake ends a block.
+func (p *Process) wake() {
+	if p.blocked {
+		p.blocked = false
+		p.net.at(p.net.soon(), event{kind: evScript, sock: p.sock, n: p.waits})
+	}
+}
 
 // Now returns the virtual time.
 func (p *Process) Now() time.Duration { return time.Duration(p.net.now) }
 
 // Sleep waits for d of virtual time.
-func (p *Process) Sleep(d time.Duration) { p.wait(d) }
+func (p *Process) Sleep(d time.Duration) {
+	p.waits++
+	p.net.at(p.net.now+int64(d), event{kind: evScript, sock: p.sock, n: p.waits})
+	p.wait()
+}
 
 // Read reads from the pipe with this index in Command.Pipes. It waits until
 // there is something, or answers io.EOF.
@@ -155,7 +173,7 @@ func (p *Process) Read(pipe int, buf []byte) (int, error) {
 		if s.rx.end == endThere || s.closed {
 			return 0, io.EOF
 		}
-		p.wait(tick)
+		p.block()
 	}
 }
 
@@ -174,7 +192,8 @@ func (p *Process) Write(pipe int, data []byte) (int, error) {
 			done += size
 			continue
 		}
-		p.wait(tick)
+		s.blocked = true
+		p.block()
 	}
 	return done, nil
 }

@@ -46,11 +46,11 @@ func (s *socket) close() {
 	case aStream:
 		s.closeStream()
 	case aListener:
-		s.listen.open = false
 		for _, c := range s.listen.backlog {
 			c.abort()
 		}
 		s.listen.backlog = nil
+		s.listen.admit(n, len(s.listen.waiters)) // they find nobody
 	case aPacket:
 		n.closeMail(s)
 	case aChild:

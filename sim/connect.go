@@ -13,7 +13,7 @@ import (
 type listener struct {
 	backlog []*socket // connections that nobody has accepted, oldest first
 	limit   int
-	open    bool // false: the program that had it is dead, its unix file is not
+	waiters []event // evConnects that wait for room (unix)
 }
 
 // startConnect sends the connection request of op.
@@ -80,11 +80,11 @@ func (b *Backend) requestLink(op *proactor.Op, s *socket) {
 	case l == nil && s.remote.IsUnix() && !s.remote.IsAbstract():
 		b.finishLater(op, 0, syscall.ENOENT, back)
 		return
-	case l == nil, !l.listen.open, n.chance(Refuse):
+	case l == nil, l.closed, n.chance(Refuse):
 		b.finishLater(op, 0, syscall.ECONNREFUSED, back)
 		return
 	case len(l.listen.backlog) >= l.listen.limit:
-		b.retryLink(op, s)
+		b.retryLink(op, s, l)
 		return
 	}
 	peer := n.newSocket(aStream)
@@ -104,17 +104,33 @@ func (b *Backend) requestLink(op *proactor.Op, s *socket) {
 // over IP the request was dropped, and is repeated after 1, 2, 4, … seconds
 // until 127 have passed (tcp(7), tcp_syn_retries); on a unix socket the caller
 // waits for room.
-func (b *Backend) retryLink(op *proactor.Op, s *socket) {
-	wait := int64(time.Millisecond)
-	if !s.remote.IsUnix() {
-		wait = int64(time.Second) << op.B.Done
-		op.B.Done++
-		if op.B.Done > 7 {
-			b.finish(op, 0, syscall.ETIMEDOUT)
-			return
-		}
+func (b *Backend) retryLink(op *proactor.Op, s, l *socket) {
+	if s.remote.IsUnix() {
+		l.listen.waiters = append(l.listen.waiters, b.event(evConnect, op))
+		return
+	}
+	wait := int64(time.Second) << op.B.Done
+	op.B.Done++
+	if op.B.Done > 7 {
+		b.finish(op, 0, syscall.ETIMEDOUT)
+		return
 	}
 	b.net.at(b.net.now+wait, b.event(evConnect, op))
+}
+
+// shorten takes connections off the front of the backlog.
+func (l *listener) shorten(n *Net, count int) {
+	l.backlog = slices.Delete(l.backlog, 0, count)
+	l.admit(n, count)
+}
+
+// admit lets connectors that wait for room try again.
+func (l *listener) admit(n *Net, count int) {
+	count = min(count, len(l.waiters))
+	for _, e := range l.waiters[:count] {
+		n.at(n.now+unixLatency, e)
+	}
+	l.waiters = slices.Delete(l.waiters, 0, count)
 }
 
 // settle ends s's connecting with err, or with what has happened to the
@@ -192,7 +208,7 @@ func (b *Backend) performAccept(op *proactor.Op, s *socket) {
 		}
 		c := l.backlog[0]
 		if c.link == broken || b.net.chance(PeerGone) {
-			l.backlog = slices.Delete(l.backlog, 0, 1)
+			l.shorten(b.net, 1)
 			b.stats.PeerGone++
 			c.abort()
 			continue
@@ -202,7 +218,7 @@ func (b *Backend) performAccept(op *proactor.Op, s *socket) {
 			b.end(op, 0, err)
 			return
 		}
-		l.backlog = slices.Delete(l.backlog, 0, 1)
+		l.shorten(b.net, 1)
 		op.New = h
 		if op.Addr != nil {
 			*op.Addr = c.remote

@@ -18,7 +18,7 @@ const (
 	evPin                           // backend b lets go of pin n
 	evScript                        // the child sock goes on with its script
 	evBreak                         // the connection of sock breaks on its way
-	evTryWrite                      // sock has room for a Poll that waits for it
+	evRoom                          // sock learns that its peer has room
 	eventKinds
 )
 

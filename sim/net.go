@@ -202,8 +202,9 @@ func (n *Net) run(e *event) {
 		e.sock.arriveReset()
 	case evBreak:
 		e.sock.breakDown()
-	case evTryWrite:
-		e.sock.wakePolls()
+	case evRoom:
+		e.sock.roomDue = false
+		e.sock.wakeWriter()
 	case evDatagram:
 		n.land(e.sock, int32(e.n))
 	case evPin:
@@ -212,7 +213,7 @@ func (n *Net) run(e *event) {
 		e.b.dry = false
 		e.b.serve()
 	case evScript:
-		e.sock.child.step(e.sock)
+		e.sock.child.step(e.sock, e.n)
 	default:
 		e.b.runOp(e)
 	}

@@ -11,17 +11,26 @@ import (
 // often not, so here it is the goroutine.
 type owner struct {
 	goroutine uint64 // 0: not known yet
+	thread    int    // on which it was seen last; 0: not known
 }
 
 func (o *owner) known() bool { return o.goroutine != 0 }
 
 // take reports whether the calling goroutine is the owner, or has become it.
 func (o *owner) take() bool {
+	t := thread()
+	if t != 0 && o.thread == t {
+		return true // a locked goroutine; one that is not may pass for another one here
+	}
 	g := goroutine()
 	if o.goroutine == 0 {
 		o.goroutine = g
 	}
-	return o.goroutine == g
+	if o.goroutine != g {
+		return false
+	}
+	o.thread = t
+	return true
 }
 
 // goroutine returns the number of the calling goroutine, from the first line

@@ -22,7 +22,10 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		panic("sim: Poll inside Poll")
 	}
 	b.inside, b.waiting, b.nudged = true, false, false
-	defer func() { b.inside = false }()
+	defer func() {
+		b.inside = false
+		n.changed()
+	}()
 	b.stats.Enters++
 	deadline := b.deadline(timeout)
 	for {
@@ -38,6 +41,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 			continue // what was done has made more ready, though it has completed nothing
 		}
 		b.waiting, b.until = true, deadline
+		n.changed()
 		if n.now >= deadline || n.chance(EarlyReturn) {
 			return nil
 		}
@@ -164,32 +168,39 @@ func (b *Backend) complete(op *proactor.Op, got int, err error, more bool) {
 func (n *Net) wait(b *Backend) (more bool, err error) {
 	next := min(n.nextEvent(), b.until)
 	for _, o := range n.backends {
+		elsewhere := n.o.Foreign && o.owner.known() && o.owner.goroutine != b.owner.goroutine
 		switch {
 		case o == b || o.closed || o.nudged:
-		case !o.waiting && n.o.Foreign && o.owner.known() && o.owner != b.owner:
-			return n.waitFor(o)
-		case !o.waiting:
+		case o.waiting && (o.inside || !elsewhere):
+			next = min(next, o.until)
+		case elsewhere:
+			n.waitFor(o)
+			return true, nil
+		default:
 			o.nudged = true
 			return false, nil
-		default:
-			next = min(next, o.until)
 		}
 	}
-	if next == never {
-		if n.o.Foreign {
-			n.cond.Wait()
-			return true, nil
-		}
+	switch {
+	case next < never:
+		n.moveTo(max(next, n.now))
+	case n.o.Foreign:
+		n.cond.Wait()
+	default:
 		return false, n.deadlock()
 	}
-	n.now = next
+	return true, nil
+}
+
+// moveTo moves the clock. Backends whose timeout has passed then no longer wait.
+func (n *Net) moveTo(t int64) {
+	n.now = t
 	for _, o := range n.backends {
-		if o != b && o.waiting && o.until <= next {
+		if o.waiting && o.until <= t {
 			o.waiting = false
 			n.changed()
 		}
 	}
-	return true, nil
 }
 
 // changed tells Polls that wait for other goroutines that something is new.
@@ -199,8 +210,19 @@ func (n *Net) changed() {
 	}
 }
 
-// waitFor waits until another goroutine, which o belongs to, polls o again.
-func (n *Net) waitFor(*Backend) (more bool, err error) {
+// grace is the real time for which time stands still while a backend of
+// another goroutine is not polled. Its goroutine may have ended without Close.
+const grace = 20 * time.Millisecond
+
+// waitFor waits until something changes: at best that o, which belongs to
+// another goroutine, is polled again.
+func (n *Net) waitFor(o *Backend) {
+	timer := time.AfterFunc(grace, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		o.nudged = true // until its next Poll
+		n.cond.Broadcast()
+	})
+	defer timer.Stop()
 	n.cond.Wait()
-	return true, nil
 }

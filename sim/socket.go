@@ -61,11 +61,13 @@ type socket struct {
 	noWrite bool  // Shutdown was called
 	linger  bool  // CloseFD shall reset
 	sendDue bool  // an evSend is on the agenda
+	roomDue bool  // an evRoom is on the agenda
 	blocked bool  // a writer waits for room in the peer's rx
 
-	listen *listener // a listener's
-	mail   *mailbox  // a datagram socket's
-	child  *child    // a child's, and its pipes'
+	listen  *listener // a listener's
+	mail    *mailbox  // a datagram socket's
+	child   *child    // a child's
+	process *Process  // of the child that has this end of a pipe
 }
 
 func (n *Net) newSocket(kind sockKind) *socket {
@@ -82,7 +84,10 @@ func (s *socket) fail() error {
 
 // wakeReader has the op that reads from s looked at soon.
 func (s *socket) wakeReader() {
-	if s.reader != nil {
+	switch {
+	case s.process != nil:
+		s.process.wake()
+	case s.reader != nil:
 		s.host.look(s.reader)
 	}
 	s.wakePolls()
@@ -91,13 +96,14 @@ func (s *socket) wakeReader() {
 // wakeWriter does the same for the op that writes to s.
 func (s *socket) wakeWriter() {
 	s.blocked = false
-	if w := s.writer; w != nil {
-		if w.Kind == proactor.OpRelay {
-			s.host.look(w)
-		} else if !s.sendDue {
-			s.sendDue = true
-			s.net.at(s.net.soon(), event{kind: evSend, sock: s})
-		}
+	switch w := s.writer; {
+	case s.process != nil:
+		s.process.wake()
+	case w == nil:
+	case w.Kind == proactor.OpRelay:
+		s.host.look(w)
+	case !s.sendDue:
+		s.pushOut()
 	}
 	s.wakePolls()
 }

@@ -74,7 +74,7 @@ func (b *Backend) Listen(local proactor.Address, o *proactor.SocketOptions) (pro
 		return 0, proactor.Address{}, syscall.EAFNOSUPPORT
 	}
 	s := b.net.newSocket(aListener)
-	s.listen = &listener{limit: somaxconn, open: true}
+	s.listen = &listener{limit: somaxconn}
 	if o != nil {
 		s.opt = *o
 		s.opt.Local = proactor.Address{}
@@ -106,7 +106,7 @@ func (n *Net) bind(s *socket, a proactor.Address) error {
 		if a.Path() == "" {
 			return nil
 		}
-		if old := n.paths[a]; old != nil && (old.listen == nil || old.listen.open) {
+		if old := n.paths[a]; old != nil && !old.closed {
 			return syscall.EADDRINUSE
 		}
 		n.paths[a] = s
@@ -237,7 +237,7 @@ func (b *Backend) Refuse(h proactor.Handle, max int) (int, error) {
 	for _, c := range s.listen.backlog[:count] {
 		c.abort()
 	}
-	s.listen.backlog = slices.Delete(s.listen.backlog, 0, count)
+	s.listen.shorten(b.net, count)
 	b.stats.Refused += uint64(count)
 	return count, nil
 }

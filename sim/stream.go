@@ -243,17 +243,9 @@ func (s *socket) readEnd() error {
 func (s *socket) takeIn(p []byte) {
 	s.rx.take(p)
 	w := s.peer
-	if w.blocked && s.rx.room() > 0 && !w.sendDue {
-		w.blocked = false
-		if w.writer != nil && w.writer.Kind == proactor.OpRelay {
-			w.host.lookAt(w.writer, s.net.now+s.latency)
-		} else if w.writer != nil {
-			w.sendDue = true
-			s.net.at(s.net.now+s.latency, event{kind: evSend, sock: w})
-		}
-	}
-	if w.polls.Len() > 0 {
-		s.net.at(s.net.now+s.latency, event{kind: evTryWrite, sock: w})
+	if (w.blocked || w.polls.Len() > 0) && !w.roomDue && s.rx.room() > 0 {
+		w.roomDue = true
+		s.net.at(s.net.now+s.latency, event{kind: evRoom, sock: w})
 	}
 }
 
