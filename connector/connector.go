@@ -3,7 +3,6 @@ package connector
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"mobius/loop"
@@ -134,7 +133,7 @@ func (c *Connector) next(wait time.Duration) error {
 	switch {
 	case c.l.Err() != nil:
 		return loop.ErrStopped
-	case c.phase == telling, c.phase == failed && !c.again:
+	case (c.phase == telling || c.phase == failed) && !c.again:
 		c.again, c.wait = true, wait
 		return nil
 	case c.phase == idle, c.phase == waiting && wait == 0:
@@ -235,16 +234,8 @@ func (c *Connector) settle() {
 	c.l.Leave(&c.member)
 }
 
-// guard calls a callback. What it panics with is reported, and returned.
-func (c *Connector) guard(callback func()) (value any) {
-	defer func() {
-		if value = recover(); value != nil {
-			c.l.Report(loop.Trouble{Kind: loop.Panicked, Value: value, Stack: debug.Stack()})
-		}
-	}()
-	callback()
-	return nil
-}
+// guard calls a callback; see the function.
+func (c *Connector) guard(callback func()) (value any) { return guard(c.l, callback) }
 
 func (c *Connector) panicked(value any) *transport.ConnError {
 	return &transport.ConnError{

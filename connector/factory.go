@@ -1,8 +1,10 @@
 package connector
 
 import (
+	"runtime/debug"
 	"sync"
 
+	"mobius/loop"
 	"mobius/proactor"
 	"mobius/transport"
 )
@@ -128,4 +130,15 @@ func doStop(f Factory) {
 	if s, ok := transport.As[Starter](f); ok {
 		s.DoStop()
 	}
+}
+
+// guard calls a callback. What it panics with is reported, and returned.
+func guard(l *loop.Loop, callback func()) (value any) {
+	defer func() {
+		if value = recover(); value != nil {
+			l.Report(loop.Trouble{Kind: loop.Panicked, Value: value, Stack: debug.Stack()})
+		}
+	}()
+	callback()
+	return nil
 }
