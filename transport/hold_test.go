@@ -1,0 +1,180 @@
+package transport
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"mobius/sim"
+)
+
+// What was received just now and is written again is sent from where it lies,
+// as one piece though written in several.
+func TestWriteOfReceivedBytesDoesNotCopy(t *testing.T) {
+	const size = 30_000
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	s.onData = func(r *rec) {
+		p := r.last
+		for len(p) > 0 {
+			n := min(len(p), HoldFrom)
+			_, _ = r.c.Write(p[:n])
+			p = p[n:]
+		}
+		q := &r.c.out
+		if q.head != q.tail || q.head.kind != held || &q.head.bytes[0] != &r.last[0] || q.n != len(r.last) {
+			t.Errorf("%d bytes were not queued as one held piece", len(r.last))
+		}
+	}
+	w.pair(s, c, nil)
+	_, _ = c.c.Write(pattern(0, size))
+	w.until("back", func() bool { return c.got.Len() == size })
+	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+		t.Error("other bytes came back")
+	}
+	w.turns(3)
+	if n := w.l.Backend().Stats().Holds; n != 0 {
+		t.Errorf("%d holds are left", n)
+	}
+}
+
+// Every other thing that a protocol may write in DataReceived is copied.
+func TestWritesThatAreNotOfReceivedBytes(t *testing.T) {
+	const size = 10_000
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	var want []byte
+	s.onData = func(r *rec) {
+		p := r.last
+		put := func(b []byte) { want = append(want, b...); _, _ = r.c.Write(b) }
+		put(p)                        // held
+		put(p)                        // again: copied
+		put(p[:1])                    // small
+		put(p[len(p)/2:])             // a part that does not follow
+		put(bytes.Clone(p))           // other memory
+		put(p[1:2:2])                 // a capacity of its own
+		put(append(p, "appended"...)) // must not write beyond what was lent
+		put(p[len(p):])
+	}
+	w.pair(s, c, nil)
+	_, _ = c.c.Write(pattern(0, size))
+	w.until("received", func() bool { return s.got.Len() == size })
+	s.c.LoseConnection()
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
+	if !bytes.Equal(c.got.Bytes(), want) {
+		t.Errorf("%d bytes came back, want %d, or others", c.got.Len(), len(want))
+	}
+}
+
+// A proxy in DataReceived: the hold is the other connection's.
+func TestWriteToAnotherConnectionHolds(t *testing.T) {
+	const size = 200_000
+	w := newWorld(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Buffers: 8, Holds: 2})
+	in, client := w.rec("in"), w.rec("client")
+	out, server := w.rec("out"), w.rec("server")
+	w.pair(out, server, nil)
+	in.onData = func(r *rec) {
+		_, _ = out.c.Write(r.last)
+		if out.c.out.tail.kind != held && len(r.last) >= HoldFrom && out.c.out.n <= DefaultHighWater {
+			t.Error("copied")
+		}
+	}
+	w.pair(in, client, nil)
+	server.c.PauseReading()
+	_, _ = client.c.Write(pattern(0, size))
+	w.pass(time.Second) // the holds are more than two now: some were asked back
+	server.c.ResumeReading()
+	w.until("through", func() bool { return server.got.Len() == size })
+	if !bytes.Equal(server.got.Bytes(), pattern(0, size)) {
+		t.Error("other bytes came through")
+	}
+	if w.l.Backend().Stats().Evicted == 0 {
+		t.Error("nothing was evicted")
+	}
+}
+
+// Bytes kept during a pause are held, asked back, copied, delivered, and
+// written from where they were kept.
+func TestKeptBytes(t *testing.T) {
+	const size = 60_000
+	for _, holds := range []int{1, 100} {
+		w := newWorld(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Buffers: 200, BufferSize: 10_000, Holds: holds})
+		var recs []*rec
+		for range 5 {
+			s, c := w.rec("server"), w.rec("client")
+			s.onMade = func(r *rec) { r.c.PauseReading() }
+			s.onData = func(r *rec) { _, _ = r.c.Write(r.last) }
+			w.pair(s, c, nil)
+			recs = append(recs, s, c)
+			_, _ = c.c.Write(pattern(0, size))
+		}
+		w.pass(time.Second)
+		kept := 0
+		for i := 0; i < len(recs); i += 2 {
+			kept += recs[i].c.in.n
+		}
+		if kept == 0 {
+			t.Error("nothing was kept")
+		}
+		if n := w.l.Backend().Stats().Holds; holds == 1 && n > 1 {
+			t.Errorf("%d holds", n)
+		}
+		for i := 0; i < len(recs); i += 2 {
+			recs[i].c.ResumeReading()
+		}
+		for i := 1; i < len(recs); i += 2 {
+			w.until("back", func() bool { return recs[i].got.Len() == size })
+			if !bytes.Equal(recs[i].got.Bytes(), pattern(0, size)) {
+				t.Error("other bytes came back")
+			}
+		}
+		if evicted := w.l.Backend().Stats().Evicted; (evicted > 0) != (holds == 1) {
+			t.Errorf("%d evicted with a cap of %d", evicted, holds)
+		}
+	}
+}
+
+// A held piece that is being sent is asked back: the send is cancelled, the
+// rest copied and sent, and nothing is lost or doubled.
+func TestEvictionOfASendUnderWay(t *testing.T) {
+	const size = 50_000
+	w := newWorld(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Buffers: 2, Holds: 1, StreamBuffer: 4096})
+	type end struct {
+		s, c *rec
+		want []byte
+	}
+	var ends []*end
+	for range 6 {
+		e := &end{s: w.rec("server"), c: w.rec("client")}
+		e.s.onData = func(r *rec) {
+			_, _ = r.c.Write(r.last)
+			_, _ = r.c.Write([]byte("|"))
+			e.want = append(append(e.want, r.last...), '|')
+		}
+		w.pair(e.s, e.c, nil)
+		e.c.c.PauseReading()
+		_, _ = e.c.c.Write(pattern(0, size))
+		ends = append(ends, e)
+	}
+	asked := 0
+	for range 200 {
+		w.turns(1)
+		for _, e := range ends {
+			if e.s.c.flags.has(evicting) {
+				asked++
+			}
+		}
+	}
+	for _, e := range ends {
+		e.c.c.ResumeReading()
+	}
+	for _, e := range ends {
+		w.until("back", func() bool { return e.s.got.Len() == size && e.c.got.Len() == len(e.want) })
+		if !bytes.Equal(e.c.got.Bytes(), e.want) {
+			t.Error("other bytes came back")
+		}
+	}
+	if asked == 0 {
+		t.Error("no send that was under way was asked for its hold")
+	}
+}
