@@ -1,0 +1,206 @@
+package ready
+
+import (
+	"mobius/internal/invariant"
+	"mobius/proactor"
+)
+
+// An arena is where lent bytes lie: a few buffers, used from front to back.
+// Bytes that nobody holds are overwritten by the next read; held ones stay, and
+// the next read goes behind them. A buffer is used again from its front once
+// nobody holds any of it.
+//
+// A small piece would pin a large buffer, so small pieces are moved to an
+// arena of small buffers before they are lent: at 4 KiB and less the copy
+// costs next to nothing beside the read.
+type arena struct {
+	size    int // bytes of a buffer
+	limit   int // buffers at most
+	tag     uint32
+	buffers []buffer
+	free    []uint32 // buffers that nobody holds, beside the current one
+	current int      // -1 before the first
+	off     int      // where the current one is free from
+	pinned  int      // buffers with holds
+}
+
+type buffer struct {
+	mem   []byte
+	holds int
+}
+
+// keptFree is how many free buffers keep their memory.
+const keptFree = 4
+
+func newArena(size, limit int, tag uint32) arena {
+	return arena{size: size, limit: limit, tag: tag, current: -1}
+}
+
+// room returns memory of at least want bytes for what comes next, nil if
+// everything is held.
+func (a *arena) room(want int) []byte {
+	if a.current >= 0 {
+		b := &a.buffers[a.current]
+		if b.holds == 0 {
+			a.off = 0
+		}
+		if a.size-a.off >= want {
+			return b.mem[a.off:]
+		}
+	}
+	if !a.advance() {
+		return nil
+	}
+	return a.buffers[a.current].mem
+}
+
+// advance makes another buffer the current one. The one that was is held.
+func (a *arena) advance() bool {
+	switch {
+	case len(a.free) > 0:
+		a.current = int(a.free[len(a.free)-1])
+		a.free = a.free[:len(a.free)-1]
+	case len(a.buffers) < a.limit:
+		a.buffers = append(a.buffers, buffer{})
+		a.current = len(a.buffers) - 1
+	default:
+		return false
+	}
+	if b := &a.buffers[a.current]; b.mem == nil {
+		b.mem = make([]byte, a.size)
+	}
+	a.off = 0
+	return true
+}
+
+// hold pins n bytes from the front of what room has returned last, and returns
+// the name of their buffer.
+func (a *arena) hold(n int) uint32 {
+	b := &a.buffers[a.current]
+	if b.holds++; b.holds == 1 {
+		a.pinned++
+	}
+	const line = 64 // a hold begins on a cache line of its own, if it begins at one
+	a.off = min(a.size, (a.off+n+line-1)&^(line-1))
+	return a.tag | uint32(a.current)
+}
+
+// release takes back one hold on a buffer.
+func (a *arena) release(index uint32) {
+	b := &a.buffers[index]
+	if b.holds--; b.holds > 0 {
+		return
+	}
+	a.pinned--
+	if int(index) == a.current {
+		return // room will start at its front
+	}
+	if len(a.free) >= keptFree {
+		b.mem = nil
+	}
+	a.free = append(a.free, index)
+}
+
+// A lender lends bytes of arenas, and keeps account of who holds them.
+type lender struct {
+	holds proactor.Holds
+	back  func(*proactor.Hold) // bound once
+
+	large, small arena
+	smallest     int // pieces of up to this many bytes go to small
+	cap          int // holds from which on the oldest are asked back
+
+	op      *proactor.Op // whose bytes are lent right now
+	lent    []byte
+	from    *arena // where they lie
+	kept    bool   // somebody has held them
+	evicted uint64
+}
+
+const smallTag = 1 << 31
+
+func (l *lender) init(o Options, wake func()) {
+	l.holds.Init(wake)
+	l.back = l.takeBack
+	l.large = newArena(o.ReadBuffer, o.Buffers, 0)
+	l.smallest = o.ReadBuffer / 64
+	l.small = newArena(max(1, o.ReadBuffer/8), o.Buffers, smallTag)
+	l.cap = o.Holds
+}
+
+// room returns memory to read into, nil if everything is held.
+func (l *lender) room() []byte { return l.large.room(max(1, l.large.size/4)) }
+
+// lend makes the n bytes at the front of room what op lends.
+func (l *lender) lend(op *proactor.Op, room []byte, n int) {
+	p, from := room[:n:n], &l.large
+	if n <= l.smallest {
+		if s := l.small.room(n); s != nil {
+			copy(s, p)
+			if invariant.Enabled {
+				invariant.Scribble(p)
+			}
+			p, from = s[:n:n], &l.small
+		}
+	}
+	op.Buf = p
+	l.op, l.lent, l.from, l.kept = op, p, from, false
+}
+
+// hold keeps what op lends.
+func (l *lender) hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
+	if l.op != op || l.kept {
+		panic("ready: Hold of an op that is not lending, or twice")
+	}
+	l.kept = true
+	return l.holds.New(l.lent, l.from.hold(len(l.lent)), owner)
+}
+
+// end ends the lending after Complete. The op may be its owner's again, and
+// busy with something else.
+func (l *lender) end() {
+	if l.op == nil {
+		return
+	}
+	if len(l.op.Buf) > 0 && &l.op.Buf[0] == &l.lent[0] {
+		l.op.Buf = nil
+	}
+	if !l.kept {
+		invariant.Scribble(l.lent)
+	}
+	l.op, l.lent = nil, nil
+}
+
+// collect takes back what has been released.
+func (l *lender) collect() { l.holds.Collect(l.back) }
+
+func (l *lender) takeBack(h *proactor.Hold) {
+	invariant.Scribble(h.Bytes)
+	if h.Buffer&smallTag != 0 {
+		l.small.release(h.Buffer &^ smallTag)
+	} else {
+		l.large.release(h.Buffer)
+	}
+}
+
+// pinned returns the number of buffers that somebody holds.
+func (l *lender) pinned() int { return l.large.pinned + l.small.pinned }
+
+// over reports whether more is held than should be: then there is half of the
+// buffers for the others to share.
+func (l *lender) over() bool {
+	return l.holds.Len() > l.cap || l.large.pinned > (l.large.limit+1)/2 || l.small.pinned > (l.small.limit+1)/2
+}
+
+// relieve asks the oldest holds back: those beyond the cap, or about as many as
+// keep one buffer. It reports whether there were any.
+func (l *lender) relieve() bool {
+	n := max(l.holds.Len()-l.cap, l.holds.Len()/max(1, l.pinned()), 1)
+	asked := l.evicted
+	for ; n > 0 && l.holds.Oldest() != nil; n-- {
+		l.evicted++
+		l.holds.Evict()
+	}
+	l.collect()
+	return l.evicted != asked
+}

@@ -1,0 +1,20 @@
+package ready
+
+import "mobius/proactor"
+
+// Close implements proactor.Backend. The kernel works on nothing between
+// calls, so there is nothing to wait for; the Funcs of OpWorks that are
+// running end by themselves and are not heard of any more.
+func (b *Backend) Close() error {
+	if b.closed {
+		return nil
+	}
+	if b.owner.others() {
+		return proactor.ErrWrongThread
+	}
+	b.closed = true
+	b.workers.Close()
+	err := b.waker.close()
+	b.CloseAll()
+	return err
+}

@@ -1,0 +1,103 @@
+package ready
+
+import (
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
+
+// A desc is what the engine knows of one descriptor. It stays with the number;
+// handle says whose it is, 0 if nobody's.
+type desc struct {
+	handle  proactor.Handle
+	in, out *proactor.Op // at work in either direction; a relay is in of one and out of another
+	kind    sys.Kind
+	domain  uint8
+	bits    bits
+	pins    uint16 // Sends whose Released has not been called
+}
+
+// bits are what is known of a descriptor's readiness.
+type bits uint8
+
+const (
+	mayRead    bits = 1 << iota // reading has not said EAGAIN since the last edge
+	mayWrite                    // writing has not
+	watched                     // the selector has it
+	hungUp                      // the end is behind the bytes, without a further edge: read on until it is met
+	exhaust                     // a short read proves nothing here: read on until EAGAIN
+	always                      // cannot be watched, and never waits
+	connecting                  // connect(2) has begun
+)
+
+// desc returns what is known of h's descriptor, nil if h is stale.
+func (b *Backend) desc(h proactor.Handle) *desc {
+	d := b.descs.At(h.Index())
+	if d != nil && d.handle == h && h != 0 {
+		return d
+	}
+	e := b.Lookup(h)
+	if e == nil {
+		return nil
+	}
+	d = b.descs.Grow(h.Index())
+	*d = desc{handle: h, kind: e.Kind, domain: e.Domain, bits: mayWrite}
+	if e.Kind != sys.Listener && e.Network != proactor.TCP {
+		// A unix stream's read ends where descriptors were passed along
+		// (unix(7)), a terminal's at the end of a line.
+		d.bits |= exhaust
+	}
+	return d
+}
+
+// watch registers d, unless it is. What is ready already comes as an event.
+func (b *Backend) watch(d *desc) error {
+	if d.bits&watched != 0 {
+		return nil
+	}
+	err := b.selector.Add(d.handle)
+	if err == ErrUnwatchable {
+		d.bits |= always | exhaust | mayRead | mayWrite
+		err = nil
+	}
+	if err == nil {
+		d.bits |= watched
+	}
+	return err
+}
+
+// drained notes that reading said EAGAIN, or as good as that.
+func (d *desc) drained() {
+	if d.bits&always == 0 {
+		d.bits &^= mayRead
+	}
+}
+
+// busy reports whether the descriptor must stay open.
+func (d *desc) busy() bool { return d.in != nil || d.out != nil || d.pins > 0 }
+
+// CloseFD implements proactor.Sockets.
+func (b *Backend) CloseFD(h proactor.Handle) error {
+	if d := b.descs.At(h.Index()); d != nil && d.handle == h && h != 0 {
+		if d.busy() {
+			return proactor.ErrBusy
+		}
+		*d = desc{}
+	}
+	return b.Sockets.CloseFD(h)
+}
+
+// Detach implements proactor.Sockets.
+func (b *Backend) Detach(h proactor.Handle) (int, error) {
+	if d := b.descs.At(h.Index()); d != nil && d.handle == h && h != 0 {
+		if d.busy() {
+			return -1, proactor.ErrBusy
+		}
+		if d.bits&(watched|always) == watched {
+			if err := b.selector.Remove(h); err != nil {
+				return -1, err
+			}
+		}
+		*d = desc{}
+	}
+	return b.Sockets.Detach(h)
+}

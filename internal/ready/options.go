@@ -1,0 +1,49 @@
+package ready
+
+// Options are the limits of a backend. The zero value of each field means its
+// default; tests use tiny ones.
+type Options struct {
+	Events      int // events taken from the kernel at once; default 512
+	Buffers     int // lent buffers at most; default 64
+	ReadBuffer  int // bytes of each, and of a read at most; default 256 KiB
+	Holds       int // live holds from which on the oldest are asked back; default 65536
+	WriteBudget int // bytes that one write hands to the kernel at most; default 1 MiB
+	Work        int // goroutines for OpWork at most; default 64
+	WorkQueue   int // OpWorks that wait for one at most; default 4096
+	Pipes       int // pipes for bulk relays at most; default 64, negative: none
+	PipeSize    int // bytes of each; default 1 MiB, less if the kernel allows no more
+}
+
+// The defaults of Options, and what is not worth an option.
+const (
+	defaultEvents      = 512
+	defaultBuffers     = 64
+	defaultReadBuffer  = 256 << 10
+	defaultHolds       = 65536
+	defaultWriteBudget = 1 << 20
+	defaultPipes       = 64
+	defaultPipeSize    = 1 << 20
+
+	// acceptsPerTurn, readsPerTurn and writesPerTurn are how often one
+	// descriptor may succeed before the others have their turn.
+	acceptsPerTurn = 64
+	readsPerTurn   = 4
+	writesPerTurn  = 16
+)
+
+// withDefaults returns o with its zero fields set.
+func (o Options) withDefaults() Options {
+	set := func(field *int, value int) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	set(&o.Events, defaultEvents)
+	set(&o.Buffers, defaultBuffers)
+	set(&o.ReadBuffer, defaultReadBuffer)
+	set(&o.Holds, defaultHolds)
+	set(&o.WriteBudget, defaultWriteBudget)
+	set(&o.Pipes, defaultPipes)
+	set(&o.PipeSize, defaultPipeSize)
+	return o
+}

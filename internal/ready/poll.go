@@ -1,0 +1,267 @@
+package ready
+
+import (
+	"math"
+	"time"
+
+	"mobius/proactor"
+)
+
+// laterDelay is how long an op waits for which the kernel has no event.
+const laterDelay = 5 * time.Millisecond
+
+// Poll implements proactor.Backend.
+//
+// A turn that completes something in its flush ends without a Wait, which
+// would most often find nothing; but two such turns never follow each other,
+// or ops that always have something to do would keep all others from theirs.
+func (b *Backend) Poll(timeout time.Duration) error {
+	if b.closed {
+		return proactor.ErrClosed
+	}
+	if !b.owner.mine() {
+		return proactor.ErrWrongThread
+	}
+	before := b.progress
+	b.repair()
+	var deadline time.Duration
+	if timeout > 0 {
+		now := b.Now()
+		timeout = min(timeout, math.MaxInt64-now)
+		deadline = now + timeout
+	}
+	for relieved := false; ; {
+		b.flush()
+		if !relieved && (b.starved.Len() > 0 || b.lender.over()) {
+			relieved = true
+			b.relieve()
+		}
+		if b.progress != before {
+			if !b.flushed {
+				b.flushed = true
+				return nil
+			}
+			timeout = 0
+		}
+		b.flushed = false
+		wokenUp, err := b.wait(b.shorten(timeout))
+		if err != nil {
+			return err
+		}
+		b.dispatch()
+		if b.progress != before || wokenUp || timeout == 0 || b.closed {
+			return nil
+		}
+		if timeout > 0 {
+			if timeout = deadline - b.Now(); timeout <= 0 {
+				return nil
+			}
+		}
+	}
+}
+
+// repair puts right what a panic of the last Poll's last Complete has left:
+// an op that would have gone on, and events that are not dispatched, of which
+// the kernel will not tell again.
+func (b *Backend) repair() {
+	if op := b.inside; op != nil {
+		b.inside = nil
+		b.lender.end()
+		if op.Active() {
+			b.again(op)
+		}
+	}
+	b.lender.end()
+	b.release()
+	if b.at < b.n {
+		b.dispatch()
+	}
+}
+
+// flush tries everything that has come to be tried since the last time. What
+// it adds itself waits for the next.
+func (b *Backend) flush() {
+	b.now = 0
+	b.feeding = false
+	for op := b.workers.Finished(); op != nil; op = b.workers.Finished() {
+		b.finish(op, 0, op.Err)
+	}
+	if b.later.Len() > 0 && b.turnTime() >= b.laterAt {
+		for op := b.later.Pop(); op != nil; op = b.later.Pop() {
+			b.todo.Push(op)
+		}
+	}
+	for n := b.todo.Len(); n > 0 && b.todo.Len() > 0 && !b.closed; n-- {
+		b.try(b.todo.Pop())
+	}
+	b.lender.collect()
+	if b.starved.Len() > 0 {
+		b.feed()
+	}
+}
+
+// relieve asks for holds back: once in a Poll, since their owners may need a
+// turn to let go. It is a callback like any other.
+func (b *Backend) relieve() {
+	if b.lender.relieve() {
+		b.progress++
+	}
+	b.feed()
+}
+
+// feed serves starved streams in their order, as long as there are buffers.
+func (b *Backend) feed() {
+	b.feeding = true
+	for n := b.starved.Len(); n > 0 && b.starved.Len() > 0 && !b.closed; n-- {
+		if b.lender.room() == nil {
+			break
+		}
+		b.try(b.starved.Pop())
+	}
+	b.feeding = false
+	b.lender.holds.Want(b.starved.Len() > 0)
+}
+
+// shorten returns how long a Wait may last.
+func (b *Backend) shorten(timeout time.Duration) time.Duration {
+	if b.todo.Len() > 0 || b.closed {
+		return 0
+	}
+	if b.starved.Len() > 0 {
+		b.lender.collect() // what came before Want woke nobody
+		if b.lender.room() != nil {
+			return 0
+		}
+	}
+	if b.later.Len() > 0 && (timeout < 0 || timeout > laterDelay) {
+		return laterDelay
+	}
+	return timeout
+}
+
+// wait takes events from the kernel. It reports whether a Wake is the reason
+// why Poll shall end.
+func (b *Backend) wait(timeout time.Duration) (bool, error) {
+	if timeout != 0 && !b.waker.sleep() {
+		timeout = 0
+	}
+	n, err := b.selector.Wait(b.events, timeout)
+	b.stats.Enters++
+	b.at, b.n = 0, n
+	wokenUp := b.waker.rise()
+	if wokenUp {
+		b.stats.Woken++
+	}
+	b.now = 0
+	return wokenUp, err
+}
+
+// dispatch tries the ops that the events are for.
+func (b *Backend) dispatch() {
+	for b.at < b.n && !b.closed {
+		ev := &b.events[b.at]
+		b.at++
+		d := b.descs.At(ev.Handle.Index())
+		if d == nil || d.handle != ev.Handle {
+			b.stats.Stale++
+			continue
+		}
+		d.note(ev.Ready)
+		if op := d.out; op != nil && d.bits&mayWrite != 0 && op.B.Where == nil {
+			b.try(op)
+		}
+		if op := d.in; op != nil && d.bits&mayRead != 0 && op.B.Where == nil && d.handle == ev.Handle {
+			b.try(op)
+		}
+	}
+}
+
+// note remembers what an event says.
+func (d *desc) note(r Readiness) {
+	if r&(Readable|HangUp|Urgent) != 0 {
+		d.bits |= mayRead
+	}
+	if r&(Writable|HangUp) != 0 {
+		d.bits |= mayWrite
+	}
+	if r&HangUp != 0 {
+		d.bits |= hungUp
+	}
+	if r&Urgent != 0 {
+		d.bits |= exhaust
+	}
+}
+
+// turnTime returns Now as of this turn.
+func (b *Backend) turnTime() time.Duration {
+	if b.now == 0 {
+		b.now = b.Now()
+	}
+	return b.now
+}
+
+// try does what can be done of op now.
+func (b *Backend) try(op *proactor.Op) {
+	if op.B.State == proactor.Stopping && op.Kind != proactor.OpRelay {
+		b.finish(op, op.B.Done, proactor.ErrCanceled)
+		return
+	}
+	if op.Kind == proactor.OpWork {
+		if err := b.workers.Start(op); err != nil {
+			b.finish(op, 0, err)
+		}
+		return
+	}
+	d := b.desc(op.Handle)
+	switch {
+	case !supported(op):
+		b.finish(op, 0, proactor.ErrUnsupported)
+	case d == nil:
+		b.finish(op, 0, proactor.ErrClosed)
+	case op.Kind == proactor.OpRecv:
+		b.recv(d, op)
+	case op.Kind == proactor.OpSend:
+		b.send(d, op)
+	case op.Kind == proactor.OpAccept:
+		b.accept(d, op)
+	case op.Kind == proactor.OpConnect:
+		b.connect(d, op)
+	}
+}
+
+// supported reports whether the engine does such an op.
+func supported(op *proactor.Op) bool {
+	switch op.Kind {
+	case proactor.OpRecv, proactor.OpSend:
+		return op.Msg == nil
+	case proactor.OpAccept, proactor.OpConnect:
+		return true
+	}
+	return false
+}
+
+// deliver hands op a result after which it goes on, and reports whether it
+// shall go on right now.
+func (b *Backend) deliver(op *proactor.Op, n int) bool {
+	b.progress++
+	b.stats.Completed++
+	b.inside = op
+	op.Deliver(n, nil, true)
+	b.inside = nil
+	b.lender.end()
+	return op.B.Where == nil && !b.closed
+}
+
+// finish hands op its last result.
+func (b *Backend) finish(op *proactor.Op, n int, err error) {
+	b.progress++
+	b.stats.Completed++
+	b.ops--
+	b.vacate(op)
+	if op.Kind == proactor.OpSend && op.Pin != nil {
+		b.pin(op)
+	}
+	op.Deliver(n, err, false)
+	b.lender.end()
+	b.release()
+}

@@ -1,0 +1,160 @@
+package ready
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
+
+// recv reads and lends until there is nothing left, or others have waited long
+// enough.
+func (b *Backend) recv(d *desc, op *proactor.Op) {
+	if !b.await(d, op, mayRead) {
+		return
+	}
+	reads := readsPerTurn
+	if b.feeding {
+		reads = 1
+	} else if b.starved.Len() > 0 {
+		b.starve(op)
+		return
+	}
+	for range reads {
+		room := b.lender.room()
+		if room == nil {
+			b.starve(op)
+			return
+		}
+		if op.Limit > 0 {
+			room = room[:min(len(room), op.Limit-op.B.Done)]
+		}
+		n, e := sys.Read(int(d.handle.Index()), d.kind, room)
+		switch {
+		case e == unix.EAGAIN:
+			d.drained()
+			return
+		case e == unix.EINTR:
+			continue
+		case e != 0:
+			b.finish(op, 0, e)
+			return
+		case n == 0:
+			b.finish(op, 0, io.EOF)
+			return
+		}
+		if n < len(room) && d.bits&(hungUp|exhaust) == 0 {
+			d.drained()
+		}
+		if !b.lend(op, room, n) || d.bits&mayRead == 0 {
+			return
+		}
+	}
+	b.again(op)
+}
+
+// lend delivers n bytes of room, and reports whether op shall go on now.
+func (b *Backend) lend(op *proactor.Op, room []byte, n int) bool {
+	op.B.Done += n
+	b.lender.lend(op, room, n)
+	if op.Limit > 0 && op.B.Done >= op.Limit {
+		b.finish(op, n, nil)
+		return false
+	}
+	return b.deliver(op, n)
+}
+
+// starve has op wait for a buffer, behind those that came before.
+func (b *Backend) starve(op *proactor.Op) {
+	b.stats.Starved++
+	b.starved.Push(op)
+	b.lender.holds.Want(true)
+}
+
+// await reports whether d may be ready for op now. If not, d is being watched
+// when it returns, or op has failed.
+func (b *Backend) await(d *desc, op *proactor.Op, bit bits) bool {
+	if d.bits&bit != 0 {
+		return true
+	}
+	if err := b.watch(d); err != nil {
+		b.finish(op, op.B.Done, err)
+		return false
+	}
+	return d.bits&bit != 0
+}
+
+// blocked notes that writing said EAGAIN, and has op wait for the edge.
+func (b *Backend) blocked(d *desc, op *proactor.Op) {
+	if d.bits&always != 0 {
+		b.again(op)
+		return
+	}
+	d.bits &^= mayWrite
+	b.await(d, op, mayWrite)
+}
+
+// send writes until everything is taken, or no more is for now.
+func (b *Backend) send(d *desc, op *proactor.Op) {
+	if !b.await(d, op, mayWrite) {
+		return
+	}
+	for range writesPerTurn {
+		left := op.Remaining()
+		if left == 0 {
+			b.finish(op, op.B.Done, nil)
+			return
+		}
+		n, e := b.vectors.Write(int(d.handle.Index()), d.kind, op, min(left, b.o.WriteBudget))
+		switch e {
+		case 0:
+			if op.B.Done += n; n == left {
+				b.finish(op, op.B.Done, nil)
+				return
+			}
+		case unix.EINTR:
+		case unix.EAGAIN:
+			b.blocked(d, op)
+			return
+		case unix.ENOBUFS: // on BSDs the interface's queue is full, of which no event tells
+			b.retryLater(op)
+			return
+		default:
+			b.finish(op, op.B.Done, e)
+			return
+		}
+	}
+	b.again(op)
+}
+
+// retryLater has op tried again after laterDelay.
+func (b *Backend) retryLater(op *proactor.Op) {
+	if b.later.Len() == 0 {
+		b.laterAt = b.turnTime() + laterDelay
+	}
+	b.later.Push(op)
+}
+
+// pin keeps op's handle open until its memory has been given back.
+func (b *Backend) pin(op *proactor.Op) {
+	op.Pin.B = uint64(op.Handle)
+	if d := b.desc(op.Handle); d != nil {
+		d.pins++
+	}
+	b.released = append(b.released, op.Pin)
+}
+
+// release gives back the memory of zero-copy Sends, which have been copied.
+func (b *Backend) release() {
+	for len(b.released) > 0 {
+		p := b.released[0]
+		b.released = append(b.released[:0], b.released[1:]...)
+		if d := b.desc(proactor.Handle(p.B)); d != nil {
+			d.pins--
+		}
+		b.stats.Copied++
+		p.Owner.Released(p, true)
+	}
+}
