@@ -136,7 +136,7 @@ func (l *listener) admit(n *Net, count int) {
 // settle ends s's connecting with err, or with what has happened to the
 // connection meanwhile, and returns that.
 func (s *socket) settle(err error) error {
-	if s.kind != aStream || s.link == linked {
+	if s == nil || s.kind != aStream || s.link == linked {
 		return err
 	}
 	if err == nil {

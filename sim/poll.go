@@ -27,7 +27,11 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		n.changed()
 	}()
 	b.stats.Enters++
-	deadline := b.deadline(timeout)
+	least := b.least()
+	deadline := int64(never)
+	if timeout >= 0 && int64(timeout) < never-n.now {
+		deadline = n.now + max(int64(timeout), least)
+	}
 	for {
 		n.runDue()
 		if b.deliverAll() || b.closed {
@@ -35,7 +39,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		}
 		if b.woken.Swap(false) {
 			b.stats.Woken++
-			return nil
+			deadline = min(deadline, n.now+least)
 		}
 		if b.ready.Len() > 0 {
 			continue // what was done has made more ready, though it has completed nothing
@@ -51,20 +55,16 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	}
 }
 
-// deadline returns when a Poll with this timeout ends. No Poll takes no time at
-// all, or a program that polls without waiting would stop the clock; one that
-// does so again and again while nothing happens moves it in growing steps.
-func (b *Backend) deadline(timeout time.Duration) int64 {
-	now := b.net.now
-	if b.net.events+b.stats.Completed != b.seen {
-		b.seen, b.empty = b.net.events+b.stats.Completed, 0
+// least returns the time that this Poll takes at least if it delivers nothing.
+// No Poll takes no time at all, or a program that polls without waiting, or is
+// woken all the time, would stop the clock; one that does so again and again
+// while nothing happens moves it in growing steps.
+func (b *Backend) least() int64 {
+	if now := b.net.events + b.stats.Completed; now != b.seen {
+		b.seen, b.empty = now, 0
 	}
-	if timeout < 0 || int64(timeout) >= never-now {
-		return never
-	}
-	least := stepTime << min(b.empty, 10)
 	b.empty++
-	return now + max(int64(timeout), least)
+	return stepTime << min(b.empty-1, 10)
 }
 
 // Wake makes Poll return early. Any goroutine.
