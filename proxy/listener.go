@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"fmt"
+
+	"mobius/proactor"
+	"mobius/transport"
+)
+
+// A listener accepts on one loop for all of the proxy's.
+type listener struct {
+	p       *Proxy
+	w       *worker // where it accepts
+	in      *transport.Listener
+	addr    proactor.Address
+	own     bool // each loop has a listener: nothing is handed round
+	next    int
+	stopped chan struct{}
+}
+
+// Listen makes the proxy accept connections on addr; a busy port is an error.
+// It is for the first loop's goroutine, or for any before the loops run;
+// Options.ReusePort wants the latter.
+func (p *Proxy) Listen(addr proactor.Address) error {
+	if !p.o.ReusePort || len(p.workers) == 1 || addr.IsUnix() {
+		_, err := p.listen(p.workers[0], addr, &p.o.Listener, false)
+		return err
+	}
+	addr, err := p.provenFree(addr)
+	if err != nil {
+		return err
+	}
+	o := p.o.Listener
+	o.ReusePort = true
+	for _, w := range p.workers {
+		if _, err := p.listen(w, addr, &o, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// provenFree binds addr alone for a moment and returns it with its port:
+// sockets with SO_REUSEPORT would share a port that another program of the
+// same user already serves, and nobody would notice.
+func (p *Proxy) provenFree(addr proactor.Address) (proactor.Address, error) {
+	sockets := p.workers[0].l.Sockets()
+	o := p.o.Listener
+	o.ReusePort = false
+	h, bound, err := sockets.Listen(addr, &o)
+	if err != nil {
+		return addr, fmt.Errorf("listen on %v: %w", addr, err)
+	}
+	return bound, sockets.CloseFD(h)
+}
+
+func (p *Proxy) listen(w *worker, addr proactor.Address, o *proactor.SocketOptions, own bool) (*listener, error) {
+	ln := &listener{p: p, w: w, own: own, stopped: make(chan struct{})}
+	in, err := transport.Listen(w.l, addr, o, ln.accepted)
+	if err != nil {
+		return nil, err
+	}
+	ln.in, ln.addr = in, in.Addr()
+	p.mu.Lock()
+	p.listeners = append(p.listeners, ln)
+	p.mu.Unlock()
+	return ln, nil
+}
+
+// stop ends accepting; stopped is closed once the port is free.
+func (ln *listener) stop() {
+	freed := func(struct{}, error) { close(ln.stopped) }
+	stop := func() { ln.in.Stop().Then(freed) }
+	if ln.w.l.Insist(stop) != nil {
+		close(ln.stopped) // the loop has stopped, and the listener with it
+	}
+}
+
+// accepted takes a connection, and hands it to the loop whose turn it is.
+func (ln *listener) accepted(h proactor.Handle, peer proactor.Address) {
+	ln.p.live.Add(1)
+	w := ln.w
+	if !ln.own {
+		w = ln.p.workers[ln.next]
+		ln.next = (ln.next + 1) % len(ln.p.workers)
+	}
+	if w == ln.w {
+		w.serve(ln, h, peer)
+		return
+	}
+	ln.handOver(w, h, peer)
+}
+
+// handOver moves a connection to another loop. If that has no room for it, it
+// is served here.
+func (ln *listener) handOver(w *worker, h proactor.Handle, peer proactor.Address) {
+	fd, err := ln.w.l.Sockets().Detach(h)
+	if err != nil {
+		ln.w.serve(ln, h, peer)
+		return
+	}
+	if w.l.Call(func() { w.adopt(ln, fd, peer) }) != nil {
+		ln.w.adopt(ln, fd, peer)
+	}
+}
+
+// adopt serves a connection that another loop has accepted. If w has no room
+// for it, the loop that accepted it had, and still has, as long as it runs.
+func (w *worker) adopt(ln *listener, fd int, peer proactor.Address) {
+	h, err := w.l.Sockets().Adopt(fd)
+	switch {
+	case err == nil:
+		w.serve(ln, h, peer)
+	case w != ln.w && ln.w.l.Insist(func() { ln.w.adopt(ln, fd, peer) }) == nil:
+	default:
+		w.l.Sockets().Discard(fd)
+		w.p.gone()
+	}
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"mobius/proactor"
+)
+
+// The defaults of Options' times and limits.
+const (
+	DefaultConnectTimeout    = 5 * time.Second
+	DefaultAcceptTimeout     = 10 * time.Second
+	DefaultIdleTimeout       = time.Hour
+	DefaultHalfClosedTimeout = 30 * time.Second
+	DefaultAttempts          = 3
+	DefaultMaxSessions       = 1 << 20
+)
+
+// Options configure a Proxy. Route must be set; the zero value of every other
+// field is its default. A negative time means none.
+type Options struct {
+	Accept Filter   // default: AdmitAll
+	Route  Router   // where sessions go
+	Dial   Dialer   // default: Direct
+	Report Reporter // default: nobody is told
+
+	ConnectTimeout time.Duration // for one attempt; default 5 s
+	AcceptTimeout  time.Duration // for the Filter to decide; default 10 s
+
+	// IdleTimeout ends a session in which no byte has moved either way for this
+	// long; default 1 h. HalfClosedTimeout does so once one side has ended its
+	// stream: it counts from that end or from the last byte the other side
+	// moved since, whichever is later, so a long reply is never cut, only one
+	// that does not begin, or stalls; default 30 s. Neither is exact to better than a turn
+	// of the loop, and neither costs anything per packet.
+	IdleTimeout       time.Duration
+	HalfClosedTimeout time.Duration
+
+	Attempts    int // upstreams tried for one session; default 3
+	MaxSessions int // beyond it clients are reset at once; default 1<<20
+
+	Listener  proactor.SocketOptions // of listeners, and of what they accept
+	Upstream  proactor.SocketOptions // of connections to upstreams
+	ReusePort bool                   // a listener per loop (SO_REUSEPORT) instead of handing connections round
+
+	// Sample is how often live sessions are counted into the Status and a
+	// sample is kept for its rates, 1 s say. 0 is never: then bytes are
+	// counted when sessions end, and there are no rates.
+	Sample time.Duration
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Route == nil {
+		return o, errors.New("proxy: Options.Route is nil")
+	}
+	if o.Accept == nil {
+		o.Accept = AdmitAll{}
+	}
+	if o.Dial == nil {
+		o.Dial = &Direct{Options: o.Upstream}
+	}
+	setDefault(&o.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&o.AcceptTimeout, DefaultAcceptTimeout)
+	setDefault(&o.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&o.HalfClosedTimeout, DefaultHalfClosedTimeout)
+	setDefault(&o.Attempts, DefaultAttempts)
+	setDefault(&o.MaxSessions, DefaultMaxSessions)
+	return o, nil
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
