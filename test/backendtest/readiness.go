@@ -1,0 +1,72 @@
+package backendtest
+
+import "mobius/proactor"
+
+// Sentence 10: Poll ops, whose result is readiness.
+
+// wait submits a Poll op for events.
+func (s stream) waitFor(events proactor.Events) *probe {
+	p := s.d.probe(proactor.OpPoll, s.h)
+	p.Events = events
+	p.submit()
+	return p
+}
+
+// wantReady waits for p and checks that it saw at least the events.
+func (p *probe) wantReady(events proactor.Events) {
+	w := p.d.w
+	w.Helper()
+	w.until("a Poll op completes", p.isIdle)
+	if p.err != nil || p.Events&events != events {
+		w.Fatalf("Poll op: events %b, %v; want %b", p.Events, p.err, events)
+	}
+}
+
+func s10LevelTriggeredAndOneShot(w *world) {
+	a, b := w.connect()
+	if !w.supports(proactor.OpPoll, b.h) {
+		return
+	}
+	b.waitFor(proactor.Writable).wantReady(proactor.Writable)
+	p := b.waitFor(proactor.Readable)
+	w.never("readable without bytes", w.brief(), p.isIdle)
+	a.say(made(1, 0, 10))
+	p.wantReady(proactor.Readable)
+	w.never("a second completion", w.brief(), func() bool { return p.results != 1 })
+	for range 3 { // the bytes are still there: at once, each time
+		b.waitFor(proactor.Readable).wantReady(proactor.Readable)
+	}
+	r := b.read(1)
+	w.until("a recv gets the bytes", r.has(10))
+	r.cancel()
+	w.until("it ends", r.isIdle)
+	q := b.waitFor(proactor.Readable)
+	w.never("readable after everything was read", w.brief(), q.isIdle)
+	a.shutdown()
+	q.wantReady(proactor.Readable)
+}
+
+func s10CancelAndFailure(w *world) {
+	a, b := w.connect()
+	if !w.supports(proactor.OpPoll, b.h) {
+		return
+	}
+	p := b.waitFor(proactor.Readable)
+	w.step()
+	p.cancel()
+	w.until("it ends", p.isIdle)
+	if p.err != proactor.ErrCanceled {
+		w.Fatalf("Poll op ends with %v, want ErrCanceled", p.err)
+	}
+	p = b.waitFor(proactor.Readable)
+	a.reset()
+	w.until("it ends", p.isIdle)
+	if p.err != nil || p.Events == 0 {
+		w.Fatalf("Poll op on a reset stream: events %b, %v", p.Events, p.err)
+	}
+	stale := stream{b.d, 0}.waitFor(proactor.Readable)
+	w.until("it ends", stale.isIdle)
+	if stale.err != proactor.ErrClosed {
+		w.Fatalf("Poll op on no handle: %v, want ErrClosed", stale.err)
+	}
+}

@@ -1,0 +1,20 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package backendtest
+
+// descriptorTests are those that look at descriptors, or at files.
+var descriptorTests = []Test{
+	{Name: "S4_AStolenConnectionShowsNothing", fds: true, run: s4AStolenConnectionShowsNothing},
+	{Name: "S4_SignalsShowNothing", fds: true, alone: true, run: s4SignalsShowNothing},
+	{Name: "S9_FlagsOfEverySocket", fds: true, run: s9FlagsOfEverySocket},
+	{Name: "S9_OptionsAreInherited", fds: true, run: s9OptionsAreInherited},
+	{Name: "S9_OptionsOfALiveSocket", fds: true, run: s9OptionsOfALiveSocket},
+	{Name: "S9_AStaleUnixFileIsReplaced", fds: true, alone: true, run: s9AStaleUnixFileIsReplaced},
+	{Name: "S9_CloseRemovesOnlyItsOwnFile", fds: true, alone: true, run: s9CloseRemovesOnlyItsOwnFile},
+	{Name: "S9_AbstractNames", fds: true, run: s9AbstractNames},
+	{Name: "S15_DetachedIsUsableByOthers", fds: true, run: s15DetachedIsUsableByOthers},
+	{Name: "S15_AdoptsASocketpair", fds: true, alone: true, run: s15AdoptsASocketpair},
+	{Name: "S15_AdoptsAListener", fds: true, run: s15AdoptsAListener},
+	{Name: "S15_BadDescriptorsStayTheCallers", fds: true, alone: true, run: s15BadDescriptorsStayTheCallers},
+	{Name: "S16_NoDescriptorLeft", fds: true, alone: true, run: s16NoDescriptorLeft},
+}
