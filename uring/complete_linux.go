@@ -97,7 +97,7 @@ func (b *Backend) settle() {
 // or ends it if it was cancelled.
 func (b *Backend) goOn(op *proactor.Op) {
 	if op.B.State == proactor.Stopping {
-		b.complete(op, op.B.Done, proactor.ErrCanceled)
+		b.complete(op, taken(op), proactor.ErrCanceled)
 		return
 	}
 	b.stats.Rearmed++
@@ -114,7 +114,16 @@ func (b *Backend) failed(op *proactor.Op, errno syscall.Errno) {
 	case unix.ENOBUFS: // receives do not come here: it is the memory that is short
 		errno = unix.ENOMEM
 	}
-	b.complete(op, op.B.Done, errno)
+	b.complete(op, taken(op), errno)
+}
+
+// taken is N beside an error: what the kernel took of a Send. What a Recv has
+// lent before was delivered before.
+func taken(op *proactor.Op) int {
+	if op.Kind.Streams() {
+		return 0
+	}
+	return op.B.Done
 }
 
 func (b *Backend) connected(s *slot, res int32) {
