@@ -318,14 +318,14 @@ func (b *Backend) start(op *proactor.Op, s *socket) {
 
 func (s *socket) takeReader(op *proactor.Op) {
 	if s.reader != nil {
-		panic("sim: a second " + op.Kind.String() + " reads from " + s.describe())
+		panic("sim: a second " + op.Kind.String() + " reads from " + s.String())
 	}
 	s.reader = op
 }
 
 func (s *socket) takeWriter(op *proactor.Op) {
 	if s.writer != nil {
-		panic("sim: a second " + op.Kind.String() + " writes to " + s.describe())
+		panic("sim: a second " + op.Kind.String() + " writes to " + s.String())
 	}
 	s.writer = op
 }

@@ -131,8 +131,11 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// describe returns s in words.
-func (s *socket) describe() string {
+// String returns s in words.
+func (s *socket) String() string {
+	if s == nil {
+		return "nothing"
+	}
 	text := fmt.Sprintf("socket %d", s.id)
 	if s.host != nil {
 		text = "handle " + s.handle.String()

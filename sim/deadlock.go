@@ -10,21 +10,27 @@ import (
 )
 
 // A Deadlock is the error of a Poll that would wait for ever: nothing is due
-// on the whole network, and every backend waits.
+// on the whole network, and every backend waits. Or everything goes on, but not
+// to an end: [Options].Limit has passed.
 type Deadlock struct {
 	Seed uint64
 	At   time.Duration // the virtual time
+	Late bool          // it is not that nothing is due, but that Options.Limit has passed
 	Ops  []string      // every op that is still active, in words
 }
 
 // Error names every op that waits.
 func (d *Deadlock) Error() string {
-	text := fmt.Sprintf("sim: deadlock at %v with seed %d: nothing is due, and %d operations wait", d.At, d.Seed, len(d.Ops))
+	why := "nothing is due"
+	if d.Late {
+		why = "the limit of time has passed"
+	}
+	text := fmt.Sprintf("sim: deadlock at %v with seed %d: %s, and %d operations wait", d.At, d.Seed, why, len(d.Ops))
 	return strings.Join(append([]string{text}, d.Ops...), "\n\t")
 }
 
-func (n *Net) deadlock() error {
-	d := &Deadlock{Seed: n.o.Seed, At: time.Duration(n.now)}
+func (n *Net) deadlock(late bool) error {
+	d := &Deadlock{Seed: n.o.Seed, At: time.Duration(n.now), Late: late}
 	for _, b := range n.backends {
 		d.Ops = append(d.Ops, b.liveOps()...)
 	}
@@ -41,10 +47,10 @@ func (b *Backend) liveOps() (ops []string) {
 		}
 		text := fmt.Sprintf("backend %d: %v", b.index, op.Kind)
 		if at.sock != nil {
-			text += " on " + at.sock.describe()
+			text += " on " + at.sock.String()
 		}
 		if at.dst != nil {
-			text += " into " + at.dst.describe()
+			text += " into " + at.dst.String()
 		}
 		if op.Kind == proactor.OpSend || op.Kind == proactor.OpSendTo {
 			text += fmt.Sprintf(", %d bytes left", op.Remaining())
@@ -62,7 +68,7 @@ func (b *Backend) leftovers() (left []string) {
 	left = b.liveOps()
 	for _, p := range b.places {
 		if p.sock != nil {
-			left = append(left, fmt.Sprintf("backend %d: open %s", b.index, p.sock.describe()))
+			left = append(left, fmt.Sprintf("backend %d: open %s", b.index, p.sock.String()))
 		}
 	}
 	b.collect()

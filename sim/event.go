@@ -22,6 +22,13 @@ const (
 	eventKinds
 )
 
+var eventNames = [eventKinds]string{
+	"", "send", "arrive", "fin", "reset", "connect", "finish", "cancel", "arm", "ready", "serve", "datagram", "pin",
+	"script", "break", "room",
+}
+
+func (k eventKind) String() string { return eventNames[k] }
+
 // An event is something that will happen on the net. It names an op by its
 // place in the backend's table and the serial number of its Submit, so that
 // an event that outlived its op finds nothing.

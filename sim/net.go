@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -26,6 +28,13 @@ type Options struct {
 	// for loops that are busy on other goroutines. Runs are no longer replayed
 	// exactly, since the scheduler takes part in them.
 	Foreign bool
+
+	// Limit is the virtual time at which a Poll gives up with a [*Deadlock]: a
+	// program that runs for so long does not get on, though it is busy. 0: none.
+	Limit time.Duration
+
+	// Trace, if not nil, is told every event and every result, a line each.
+	Trace io.Writer
 
 	Buffers        int // lent buffers of each backend; default 64
 	BufferSize     int // bytes that one Recv or RecvFrom lends at most; default 65536
@@ -184,12 +193,20 @@ func (n *Net) runDue() {
 	}
 }
 
+// note writes a line of the trace.
+func (n *Net) note(format string, args ...any) {
+	fmt.Fprintf(n.o.Trace, "%14v  %s\n", time.Duration(n.now), fmt.Sprintf(format, args...))
+}
+
 func (n *Net) run(e *event) {
 	id := uint64(0)
 	if e.sock != nil {
 		id = uint64(e.sock.id)
 	}
 	n.trace(uint64(e.kind)<<56|uint64(e.at), id<<32|uint64(uint32(e.n)))
+	if n.o.Trace != nil {
+		n.note("%v %v %d", e.kind, e.sock, e.n)
+	}
 	switch e.kind {
 	case evSend:
 		e.sock.sendDue = false

@@ -18,6 +18,9 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if !b.owner.take() {
 		return proactor.ErrWrongThread
 	}
+	if n.o.Limit > 0 && n.now > int64(n.o.Limit) {
+		return n.deadlock(true)
+	}
 	if b.inside {
 		panic("sim: Poll inside Poll")
 	}
@@ -187,7 +190,7 @@ func (n *Net) wait(b *Backend) (more bool, err error) {
 	case n.o.Foreign:
 		n.cond.Wait()
 	default:
-		return false, n.deadlock()
+		return false, n.deadlock(false)
 	}
 	return true, nil
 }

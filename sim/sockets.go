@@ -263,7 +263,7 @@ func (b *Backend) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 		return 0, proactor.ErrClosed
 	}
 	if s.writer != nil {
-		panic("sim: TryWrite while a " + s.writer.Kind.String() + " writes to " + s.describe())
+		panic("sim: TryWrite while a " + s.writer.Kind.String() + " writes to " + s.String())
 	}
 	if err := s.writeError(); err != nil {
 		return 0, err

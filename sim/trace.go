@@ -31,6 +31,9 @@ func (n *Net) traceResult(b *Backend, op *proactor.Op, got int, err error, more 
 		word |= 1 << 63
 	}
 	n.trace(word, uint64(op.Handle)^uint64(got)<<40)
+	if n.o.Trace != nil {
+		n.note("backend %d: %v on %v: %d bytes, %v, more %v", b.index, op.Kind, b.sock(op.Handle), got, err, more)
+	}
 	if op.Kind == proactor.OpRecv || op.Kind == proactor.OpRecvFrom {
 		n.hash = sum(n.hash, op.Buf)
 	}
