@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -170,6 +171,9 @@ func (w *world) pass(d time.Duration) {
 
 func (w *world) story() string {
 	text := ""
+	if w.net != nil {
+		text = fmt.Sprintf("\nseed %d", w.net.Seed())
+	}
 	for _, r := range w.recs {
 		text += fmt.Sprintf("\n%s: %v, %d bytes, lost: %v", r.name, r.events, r.got.Len(), r.err)
 		if r.c != nil {
@@ -334,4 +338,22 @@ func pattern(from, n int) []byte {
 		p[i] = byte(x>>56) ^ byte(x>>32)
 	}
 	return p
+}
+
+var (
+	oneSeed = flag.Uint64("seed", 0, "run the walks with this seed only")
+	howMany = flag.Int("walks", 300, "run so many walks")
+)
+
+func seeds(t *testing.T, n int, f func(t testing.TB, seed uint64)) {
+	if *oneSeed != 0 {
+		f(t, *oneSeed)
+		return
+	}
+	for seed := uint64(1); seed <= uint64(n); seed++ {
+		f(t, seed)
+		if t.Failed() {
+			t.Fatalf("failed with seed %d; replay: go test ./transport -run '^%s$' -seed=%d", seed, t.Name(), seed)
+		}
+	}
 }
