@@ -179,10 +179,11 @@ func (l *Loop) stop() {
 		l.run(Calls)
 	}
 	end := l.b.Now() + l.o.StopTimeout
-	for l.tell(failAll); l.unreaped() && !l.broken; l.tell(failAll) {
-		l.flush()
+	for {
+		l.tell(failAll)
+		l.flush() // what it ends need not be waited for
 		left := end - l.b.Now()
-		if left <= 0 {
+		if !l.unreaped() || l.broken || left <= 0 {
 			break
 		}
 		if l.flushes.pending() || l.members.live.head != nil {

@@ -209,6 +209,24 @@ func TestJoinWhileStopping(t *testing.T) {
 	}
 }
 
+// A member that leaves in a flush is the last thing that a stop waits for: it
+// once polled again after it, for as long as StopTimeout.
+func TestStopDoesNotWaitAfterTheLastFlush(t *testing.T) {
+	l, f := setup(t, Options{})
+	m := &Member{}
+	flush := newFlush(func() { l.Leave(m) })
+	m.Owner = failFunc(func(error) { l.AtTurnEnd(&flush.Flush) })
+	l.Join(m)
+	l.Stop()
+	if err := start(t, l)(); err != nil || f.clock != 0 {
+		t.Fatalf("Run: %v, after %v", err, f.clock)
+	}
+}
+
+type failFunc func(error)
+
+func (f failFunc) Fail(err error) { f(err) }
+
 func TestStopGivesUpOnWhatNeverEnds(t *testing.T) {
 	var tr troubles
 	l, f := setup(t, Options{Report: tr.report, StopTimeout: 3 * time.Second})

@@ -28,6 +28,7 @@ connector, uring, epoll, kqueue < mobius;
 mobius < proxy < cmd/mobius;
 
 # What only tests import.
+loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
 cmd/mobius, test/backendtest < test/conformance, test/dataloss, test/tidy, test/traffic;
 golang.org/x/sys/unix < test/guest/init;

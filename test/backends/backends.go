@@ -1,0 +1,76 @@
+package backends
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"mobius/internal/testenv"
+	"mobius/proactor"
+	"mobius/sim"
+)
+
+// A Backend is one that tests run on.
+type Backend struct {
+	Name string // what it calls itself
+	Open func() (proactor.Backend, error)
+}
+
+// Real returns the backends of this platform that do real I/O.
+func Real() []Backend { return platform() }
+
+// Each runs f on a quiet simulated network and on each real backend, as
+// subtests named after them. A real backend that the kernel refuses is missing
+// (testenv.Missing).
+func Each(t *testing.T, f func(w *World)) {
+	t.Run("sim", func(t *testing.T) { f(Simulate(t, sim.Options{Seed: 1, Faults: sim.NoFaults})) })
+	EachReal(t, f)
+}
+
+// EachReal is Each without the simulator.
+func EachReal(t *testing.T, f func(w *World)) {
+	for _, b := range Real() {
+		t.Run(b.Name, func(t *testing.T) { f(open(t, b)) })
+	}
+}
+
+// Seeds runs f on so many simulated networks, whose faults are drawn from
+// their seeds: from 1 on, or only the one that the environment variable
+// MOBIUS_SEED names. A failure names the seed.
+func Seeds(t *testing.T, seeds int, o sim.Options, f func(w *World)) {
+	first, last := 1, seeds
+	if only, ok := seedFromEnvironment(t); ok {
+		first, last = only, only
+	}
+	for seed := first; seed <= last; seed++ {
+		o.Seed = uint64(seed)
+		replay := fmt.Sprintf("MOBIUS_SEED=%d go test -run '^%s$'", seed, t.Name())
+		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("replay: %s", replay)
+				}
+			})
+			f(Simulate(t, o))
+		})
+		if !ok {
+			return // one failure is enough to work on
+		}
+	}
+}
+
+// open returns a world on a real backend. Its test is locked to its thread,
+// which owns the backends, and must leave no descriptor or goroutine behind.
+func open(t *testing.T, b Backend) *World {
+	t.Helper()
+	testenv.Leaks(t)
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	return newWorld(t, b.Name, nil, func() proactor.Backend {
+		backend, err := b.Open()
+		if err != nil {
+			testenv.Missing(t, "%s: %v", b.Name, err)
+		}
+		return backend
+	})
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package backends
+
+func platform() []Backend { return nil }
