@@ -131,6 +131,9 @@ func (op *Op) Deliver(n int, err error, more bool) {
 		invariant.Assert(op.B.Where == nil || more, "last completion of a queued %v", op.Kind)
 	}
 	op.N, op.Err, op.More = n, err, more
+	if err != nil {
+		op.New = 0 // an accept's connection was delivered before
+	}
 	if !more {
 		op.B.State = Idle
 	}

@@ -68,6 +68,18 @@ func TestOpLife(t *testing.T) {
 	op.Begin()
 }
 
+// An accept that ends with an error does not bring its latest connection once
+// more: a listener that had stopped would reset it.
+func TestAnErrorBringsNoConnection(t *testing.T) {
+	op := Op{Kind: OpAccept, Owner: &sink{}}
+	op.Begin()
+	op.New = MakeHandle(7, 1)
+	op.Deliver(0, nil, true)
+	if op.Deliver(0, ErrCanceled, false); op.New != 0 {
+		t.Errorf("%v beside %v", op.New, op.Err)
+	}
+}
+
 func TestTokenStates(t *testing.T) {
 	var tok Token
 	h, next := MakeHandle(7, 1), MakeHandle(7, 2)

@@ -174,7 +174,6 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 		op.New = h
 		b.stats.Completed++
 		op.Deliver(0, nil, true)
-		op.New = 0 // the last completion brings none
 	}
 	b.settle()
 }
