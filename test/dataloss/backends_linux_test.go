@@ -3,6 +3,7 @@
 package dataloss
 
 import (
+	"mobius/epoll"
 	"mobius/proactor"
 	"mobius/uring"
 )
@@ -11,5 +12,6 @@ import (
 func backends() map[string]func() (proactor.Backend, error) {
 	return map[string]func() (proactor.Backend, error){
 		"uring": func() (proactor.Backend, error) { return uring.Open(uring.Options{}) },
+		"epoll": func() (proactor.Backend, error) { return epoll.Open(epoll.Options{}) },
 	}
 }

@@ -73,7 +73,7 @@ func each(t *testing.T, f func(w *world)) {
 }
 
 func newWorld(t *testing.T, b proactor.Backend, real bool) *world {
-	return &world{t: t, real: real, l: loop.New(b, loop.Options{Name: "test", Report: func(x loop.Trouble) { t.Error(x) }})}
+	return &world{t: t, real: real, l: loop.New(b, loop.Options{Name: "test", Report: func(x loop.Trouble) { t.Errorf("%v\n%s", x, x.Stack) }})}
 }
 
 func (w *world) close() {
@@ -92,7 +92,7 @@ func (w *world) until(what string, cond func() bool) {
 	w.t.Helper()
 	end, turn := w.l.Backend().Now()+time.Hour, time.Minute
 	if w.real {
-		end, turn = w.l.Backend().Now()+time.Minute, 20*time.Millisecond
+		end, turn = w.l.Backend().Now()+time.Minute, 2*time.Millisecond
 	}
 	for !cond() {
 		if err := w.l.Iterate(turn); err != nil {
