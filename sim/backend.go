@@ -109,6 +109,9 @@ func (b *Backend) submit(op *proactor.Op) {
 		b.slots[op.B.Slot].sum = sumBytes(op.Buf, op.Bufs)
 	}
 	if s == nil && op.Kind != proactor.OpWork {
+		if op.Kind == proactor.OpRelay {
+			op.Relay.Side, op.Relay.Rest, op.Relay.B = proactor.Source, nil, nil
+		}
 		b.finish(op, 0, proactor.ErrClosed)
 		return
 	}

@@ -223,8 +223,8 @@ func (b *Backend) performAccept(op *proactor.Op, s *socket) {
 		if op.Addr != nil {
 			*op.Addr = c.remote
 		}
+		defer b.again(op, s) // also if Complete panics
 		b.complete(op, 0, nil, true)
-		b.again(op, s)
 		return
 	}
 }

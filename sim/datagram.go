@@ -181,7 +181,7 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 		data, segment = data[:min(segment, len(data))], 0
 	}
 	f.off += len(data)
-	size := min(len(data), b.net.o.BufferSize)
+	size := min(len(data), b.net.o.DatagramSize)
 	op.Buf = b.lend(size)
 	copy(op.Buf, data)
 	if op.Addr != nil {
@@ -196,6 +196,5 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 		s.mail.queue = slices.Delete(s.mail.queue, 0, 1)
 		b.net.endFlight(i)
 	}
-	b.completeLent(op, size, false)
-	b.again(op, s)
+	b.completeLent(op, s, size, false)
 }

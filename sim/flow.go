@@ -18,6 +18,7 @@ type flow struct {
 	limit   int // bytes in the queue at most: the two socket buffers
 	last    int64
 	end     endState
+	stalled bool   // Stall has happened
 	cutOff  bool   // a reset has come: what was on its way is lost
 	read    uint64 // bytes read since the start
 	marks   []mark // what travels with some of the bytes, in order

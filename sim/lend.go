@@ -22,7 +22,7 @@ type lender struct {
 	current *proactor.Op // whose Complete is running with bytes lent
 	lent    uint32       // its buffer
 	held    bool         // somebody holds them
-	evicts  int          // holds to be asked back
+	asked   int          // holds that were asked back and have not come
 	steps   uint64       // things done in Polls that are no completions
 }
 
@@ -38,7 +38,10 @@ func (l *lender) init(b *Backend) {
 		l.free[i] = uint32(i)
 	}
 	l.holds.Init(b.Wake)
-	l.giveBack = func(h *proactor.Hold) { l.put(h.Buffer, h.Bytes) }
+	l.giveBack = func(h *proactor.Hold) {
+		l.put(h.Buffer, h.Bytes)
+		l.asked = max(0, l.asked-1) // the oldest come first, so it is one that was asked
+	}
 }
 
 func (l *lender) lentOut() int { return len(l.buffers) - l.count }
@@ -66,8 +69,6 @@ func (b *Backend) borrow(op *proactor.Op) bool {
 		}
 		b.dry = true
 		b.net.at(b.net.now+b.net.rng.Int64N(longDelay), event{kind: evServe, b: b})
-	} else {
-		b.evicts++
 	}
 	b.stats.Starved++
 	b.starved.Push(op)
@@ -91,13 +92,13 @@ func (b *Backend) lend(size int) []byte {
 }
 
 // completeLent delivers op.Buf, and takes it back if nobody holds it.
-func (b *Backend) completeLent(op *proactor.Op, got int, last bool) {
+func (b *Backend) completeLent(op *proactor.Op, s *socket, got int, last bool) {
 	number, bytes := b.lent, op.Buf
 	b.current, b.held = op, false
 	if last {
 		b.retire(op)
 	}
-	defer func() {
+	defer func() { // also if Complete panics
 		b.current = nil
 		if op.Kind.Streams() && len(op.Buf) == len(bytes) && (len(bytes) == 0 || &op.Buf[0] == &bytes[0]) {
 			op.Buf = nil
@@ -105,6 +106,9 @@ func (b *Backend) completeLent(op *proactor.Op, got int, last bool) {
 		if !b.held {
 			b.put(number, bytes)
 			b.serve()
+		}
+		if !last {
+			b.again(op, s)
 		}
 	}()
 	b.complete(op, got, nil, !last)
@@ -137,25 +141,35 @@ func (b *Backend) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
 		panic("sim: Hold outside the completion that lends the bytes, or twice in it")
 	}
 	b.held = true
-	h := b.holds.New(op.Buf, b.lent, owner)
-	if b.holds.Len() > b.net.o.Holds {
-		b.evicts++
-	}
-	return h
+	return b.holds.New(op.Buf, b.lent, owner)
 }
 
-// evictAll asks as many holds back as there should be fewer, the oldest first.
-func (b *Backend) evictAll() {
-	for b.evicts > 0 && !b.closed {
-		b.evicts--
-		b.net.mu.Unlock()
-		func() {
-			defer b.net.mu.Lock()
-			if b.holds.Evict() {
-				b.stats.Evicted++
-				b.steps++
-			}
-		}()
+// evict asks the oldest holds back, if there are more than the cap allows, or
+// if ops starve: one for each, of which those that were asked before and have
+// not come yet count.
+func (b *Backend) evict() {
+	for !b.closed {
+		over := b.holds.Len() - b.asked - b.net.o.Holds
+		short := 0
+		if b.count <= b.promises && !b.dry {
+			short = b.starved.Len() - b.asked
+		}
+		if max(over, short) <= 0 || !b.evictOne() {
+			return
+		}
+		b.collect()
 	}
-	b.collect()
+}
+
+// evictOne asks the oldest hold back, and reports whether there was one.
+func (b *Backend) evictOne() bool {
+	b.net.mu.Unlock()
+	defer b.net.mu.Lock()
+	if !b.holds.Evict() {
+		return false
+	}
+	b.asked++
+	b.stats.Evicted++
+	b.steps++
+	return true
 }

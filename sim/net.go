@@ -37,7 +37,8 @@ type Options struct {
 	Trace io.Writer
 
 	Buffers        int // lent buffers of each backend; default 64
-	BufferSize     int // bytes that one Recv or RecvFrom lends at most; default 65536
+	BufferSize     int // bytes that one Recv lends at most; default 65536
+	DatagramSize   int // bytes of a datagram that one RecvFrom lends at most; default 65536
 	Holds          int // cap on live holds of each backend; default three quarters of Buffers
 	Handles        int // open handles of each backend; default 65536
 	StreamBuffer   int // bytes between a writer and a reader unless SocketOptions say; default 65536
@@ -59,6 +60,7 @@ func (o *Options) fill() {
 	}
 	def(&o.Buffers, 64)
 	def(&o.BufferSize, 64<<10)
+	def(&o.DatagramSize, 64<<10)
 	def(&o.Holds, max(1, o.Buffers*3/4))
 	def(&o.Handles, 64<<10)
 	def(&o.StreamBuffer, 64<<10)

@@ -85,13 +85,19 @@ func (b *Backend) Wake() {
 func (b *Backend) deliverAll() bool {
 	b.collect()
 	before := b.stats.Completed + b.steps
+	if b.starved.Len() > 0 && b.count <= b.promises && !b.dry {
+		b.evictOne() // those asked before may be slow
+	}
+	b.collect()
+	b.evict()
 	count := b.ready.Len()
 	if count > 1 && b.net.chance(SmallBatch) {
 		count = b.net.upTo(count)
 	}
 	for ; count > 0 && b.ready.Len() > 0 && !b.closed; count-- {
 		b.perform(b.ready.Pop())
-		b.evictAll()
+		b.collect()
+		b.evict()
 	}
 	b.dropPins()
 	return b.stats.Completed+b.steps != before

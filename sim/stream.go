@@ -115,10 +115,11 @@ func (s *socket) travel() int64 {
 	if n.chance(Jitter) {
 		t += n.rng.Int64N(longDelay)
 	}
-	if n.chance(Stall) {
+	rx := &s.peer.rx
+	if !rx.stalled && n.chance(Stall) {
+		rx.stalled = true // once is enough
 		t += n.rng.Int64N(longStall)
 	}
-	rx := &s.peer.rx
 	rx.last = max(rx.last, t)
 	return rx.last
 }
@@ -218,10 +219,7 @@ func (b *Backend) performRecv(op *proactor.Op, s *socket) {
 	s.takeIn(op.Buf)
 	op.B.Done += size
 	last := op.Limit > 0 && op.B.Done >= op.Limit
-	b.completeLent(op, size, last)
-	if !last {
-		b.again(op, s)
-	}
+	b.completeLent(op, s, size, last)
 }
 
 // readEnd returns why nothing will ever be read from s again, nil if something
