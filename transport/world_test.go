@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -56,9 +55,13 @@ func newWorld(t testing.TB, o sim.Options) *world {
 func newWorldOn(t testing.TB, b proactor.Backend) *world {
 	t.Helper()
 	w := &world{t: t, limit: 50 * time.Millisecond, end: time.Now().Add(30 * time.Second)}
-	w.l = loop.New(b, loop.Options{Name: "test", Report: func(x loop.Trouble) { w.troubles = append(w.troubles, x) }})
+	w.run(b)
 	t.Cleanup(w.close)
 	return w
+}
+
+func (w *world) run(b proactor.Backend) {
+	w.l = loop.New(b, loop.Options{Name: "test", Report: func(x loop.Trouble) { w.troubles = append(w.troubles, x) }})
 }
 
 // close stops the loop: every connection must have been told exactly once.
@@ -338,22 +341,4 @@ func pattern(from, n int) []byte {
 		p[i] = byte(x>>56) ^ byte(x>>32)
 	}
 	return p
-}
-
-var (
-	oneSeed = flag.Uint64("seed", 0, "run the walks with this seed only")
-	howMany = flag.Int("walks", 300, "run so many walks")
-)
-
-func seeds(t *testing.T, n int, f func(t testing.TB, seed uint64)) {
-	if *oneSeed != 0 {
-		f(t, *oneSeed)
-		return
-	}
-	for seed := uint64(1); seed <= uint64(n); seed++ {
-		f(t, seed)
-		if t.Failed() {
-			t.Fatalf("failed with seed %d; replay: go test ./transport -run '^%s$' -seed=%d", seed, t.Name(), seed)
-		}
-	}
 }
