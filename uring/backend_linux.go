@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mobius/internal/splice"
 	"mobius/internal/sys"
 	"mobius/proactor"
 )
@@ -30,6 +31,7 @@ type Backend struct {
 	scratch  []cell   // per submission entry
 	cells    []byte   // what scratch lies in
 	raw      sys.RawAddr
+	page     []byte // what descriptors that are no sockets are read into
 
 	waiting  proactor.Queue // ops that found no room in the submission queue
 	finished proactor.Queue // ops that ended without the kernel; N and Err are set
@@ -41,11 +43,18 @@ type Backend struct {
 	asked  int                  // of those, how many are being given back
 	cap    int                  // largest pinned - asked
 
+	pipes   splice.Pool
+	stalled []*relay // relays that found no room in the submission queue
+	moved   bool     // a relay moved bytes in this round
+	clock   time.Duration
+	ticking bool // clock is this round's time
+
 	after   after
 	waker   waker
 	wakeup  bool // the waker's poll is armed
 	workers sys.Workers
 	working int // OpWorks under way
+	ops     int // active ops
 
 	start time.Time
 	stats proactor.Stats
@@ -106,10 +115,14 @@ func (b *Backend) Wake() { b.waker.wake() }
 
 // Stats implements proactor.Backend.
 func (b *Backend) Stats() proactor.Stats {
+	if b.phase != shut {
+		b.holds.Collect(b.back)
+	}
 	s := b.stats
 	s.PeerGone, s.Refused = b.PeerGone, b.Refused
-	s.Ops = b.slots.used + b.finished.Len() + b.working
+	s.Ops = b.ops
 	s.Holds, s.Handles = b.holds.Len(), b.Handles()
+	s.Pipes = b.pipes.Open()
 	for _, p := range b.pools {
 		s.Lent += len(p.buffers) - p.avail
 	}

@@ -14,6 +14,10 @@ func (b *Backend) Cancel(op *proactor.Op) {
 		return
 	}
 	op.B.State = proactor.Stopping
+	if op.Kind == proactor.OpRelay && op.B.Where != &b.finished {
+		b.cancelRelay(op)
+		return
+	}
 	switch op.B.Where {
 	case &b.finished:
 		return // it has ended otherwise before

@@ -44,6 +44,14 @@ func (b *Backend) dispatch(c CQE) {
 		b.accepted(s, c.Res, more)
 	case connecting:
 		b.connected(s, c.Res)
+	case reading:
+		b.readable(s.op, c.Res)
+	case writing:
+		b.writable(s, c.Res)
+	case drawing:
+		s.relay.drawn(c, more)
+	case pouring:
+		s.relay.poured(c)
 	}
 }
 
@@ -63,6 +71,10 @@ func (b *Backend) stale(c CQE, kind uint64) {
 // complete delivers the last completion of an op that is in no queue.
 func (b *Backend) complete(op *proactor.Op, n int, err error) {
 	b.stats.Completed++
+	b.ops--
+	if op.Kind == proactor.OpRelay {
+		b.completeRelay(op)
+	}
 	if i := op.B.Slot; i != noSlot {
 		e := b.Lookup(op.Handle)
 		e.Busy--
@@ -212,12 +224,17 @@ func (b *Backend) received(s *slot, c CQE, more bool) {
 	if invariant.Enabled { // the race detector does not see the pool's memory
 		data = append([]byte(nil), data...)
 	}
+	b.lend(op, data, bufferID(class, c.Buffer()), more)
+}
+
+// lend delivers bytes that lie in a buffer. more says whether the kernel will
+// bring others by itself.
+func (b *Backend) lend(op *proactor.Op, data []byte, buffer uint32, more bool) {
+	n := len(data)
 	op.B.Done += n
-	last := op.Limit > 0 && op.B.Done >= op.Limit
-	b.after.lent, b.after.buffer, b.after.held = data, bufferID(class, c.Buffer()), false
-	b.after.recv = op
+	b.after.lent, b.after.buffer, b.after.held, b.after.recv = data, buffer, false, op
 	op.Buf = data
-	if last {
+	if op.Limit > 0 && op.B.Done >= op.Limit {
 		b.complete(op, n, nil)
 		return
 	}
@@ -264,7 +281,11 @@ func (b *Backend) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
 	}
 	b.after.held = true
 	id := b.after.buffer
-	b.pools[id>>16].buffers[uint16(id)].users++
+	if id == noBuffer {
+		b.page = nil // the hold's now
+	} else {
+		b.pools[id>>16].buffers[uint16(id)].users++
+	}
 	return b.holds.New(b.after.lent, id, owner)
 }
 
@@ -279,6 +300,9 @@ func (b *Backend) unheld(h *proactor.Hold) {
 // release ends one use of a buffer: the last one gives it to the kernel, unless
 // that has it still.
 func (b *Backend) release(id uint32) {
+	if id == noBuffer {
+		return
+	}
 	p := b.pools[id>>16]
 	f := &p.buffers[uint16(id)]
 	f.users--

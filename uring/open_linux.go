@@ -66,6 +66,7 @@ func (b *Backend) open() (err error) {
 	}
 	b.holds.Init(b.Wake)
 	b.back = b.unheld
+	b.initPipes()
 	b.workers.Init(b.o.Workers, b.o.WorkQueue, b.Wake)
 	return b.Sockets.Init()
 }
@@ -191,8 +192,12 @@ func (b *Backend) bury(c CQE) {
 // dropOps makes every op its owner's again, without completing it.
 func (b *Backend) dropOps() {
 	for i := range b.slots.table {
-		if op := b.slots.table[i].op; op != nil {
-			b.drop(op)
+		s := &b.slots.table[i]
+		if s.role == drawing {
+			s.relay.putPipe()
+		}
+		if s.op != nil {
+			b.drop(s.op)
 		}
 	}
 	for op := b.finished.Pop(); op != nil; op = b.finished.Pop() {
@@ -205,6 +210,7 @@ func (b *Backend) drop(op *proactor.Op) {
 		op.B.Where.Remove(op)
 	}
 	op.B.State = proactor.Idle
+	b.ops = 0
 }
 
 // dispose frees everything; nothing is in flight.
@@ -213,6 +219,7 @@ func (b *Backend) dispose() (err error) {
 	for _, p := range b.pools {
 		err = errors.Join(err, p.close())
 	}
+	b.pipes.Close()
 	if b.cells != nil {
 		err = errors.Join(err, unix.Munmap(b.cells))
 	}

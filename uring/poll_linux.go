@@ -54,7 +54,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		switch {
 		case b.phase == broken:
 			return b.cause
-		case b.stats.Completed != completed || woken || timeout == 0:
+		case b.stats.Completed != completed || b.moved || woken || timeout == 0:
 			return nil
 		}
 	}
@@ -90,6 +90,7 @@ func (b *Backend) fail(err error) error {
 // prepareRound does what can be done before the kernel is entered, and reports
 // whether the loop may sleep.
 func (b *Backend) prepareRound() bool {
+	b.moved, b.ticking = false, false
 	b.holds.Collect(b.back)
 	if b.pinned-b.asked > b.cap {
 		b.evictToCap()
@@ -99,8 +100,9 @@ func (b *Backend) prepareRound() bool {
 	for n := b.waiting.Len(); n > 0; n-- {
 		b.arm(b.waiting.Pop())
 	}
+	b.pumpStalled()
 	b.collectWork()
-	return b.feedStarved() && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels) == 0
+	return b.feedStarved() && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
 }
 
 func (b *Backend) armWaker() {

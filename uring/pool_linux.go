@@ -104,3 +104,6 @@ func (p *pool) close() error {
 
 // bufferID names a buffer in a proactor.Hold: class and number.
 func bufferID(class uint8, i uint16) uint32 { return uint32(class)<<16 | uint32(i) }
+
+// noBuffer is the id of bytes on the Go heap.
+const noBuffer = ^uint32(0)

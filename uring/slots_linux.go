@@ -29,7 +29,7 @@ func userData(kind uint64, generation, slot uint32) uint64 {
 	return kind<<kindShift | uint64(generation&generationMask)<<32 | uint64(slot)
 }
 
-// A role is what a slot does for its op. All but relays have one slot.
+// A role is what a slot does for its op. A relay has two slots, others one.
 type role uint8
 
 const (
@@ -40,16 +40,20 @@ const (
 	sending
 	reading // receiving from what is no socket
 	writing // sending to what is no socket
+	drawing // a relay's source
+	pouring // a relay's sink
 )
 
 // A slot is one submission at a time on behalf of an op.
 type slot struct {
 	op         *proactor.Op
+	relay      *relay // of drawing and pouring
 	user       uint64 // user data of the latest arming
 	generation uint32
 	next       uint32 // in the list of free slots
 	role       role
 	armed      bool  // the kernel has it, or will with the next enter: a last completion will come
+	poll       bool  // pouring: a poll, not a send
 	canceling  bool  // a cancel has been prepared for this arming
 	class      uint8 // receiving: where the buffers come from
 	wanted     uint8 // the class to take at the next arming

@@ -49,9 +49,11 @@ func (b *Backend) evict() bool {
 		return false
 	}
 	id := oldest.Buffer
-	if f := &b.pools[id>>16].buffers[uint16(id)]; f.pinned && !f.asked {
-		f.asked = true
-		b.asked++
+	if id != noBuffer {
+		if f := &b.pools[id>>16].buffers[uint16(id)]; f.pinned && !f.asked {
+			f.asked = true
+			b.asked++
+		}
 	}
 	for h := oldest; h != nil && h.Buffer == id; h = b.holds.Oldest() {
 		b.stats.Evicted++

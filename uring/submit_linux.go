@@ -16,9 +16,14 @@ import (
 func (b *Backend) Submit(op *proactor.Op) {
 	op.Begin()
 	b.stats.Submitted++
+	b.ops++
 	op.B.Slot = noSlot
-	if op.Kind == proactor.OpWork {
+	switch op.Kind {
+	case proactor.OpWork:
 		b.submitWork(op)
+		return
+	case proactor.OpRelay:
+		b.submitRelay(op)
 		return
 	}
 	e := b.Lookup(op.Handle)
@@ -43,10 +48,10 @@ func (b *Backend) Submit(op *proactor.Op) {
 			b.finish(op, 0, err)
 			return
 		}
-	case r == sending && op.Remaining() == 0:
+	case op.Kind == proactor.OpSend && op.Remaining() == 0:
 		b.finish(op, 0, nil)
 		return
-	case r == sending:
+	case op.Kind == proactor.OpSend:
 		s.vector = -1
 		b.advance(op, s, 0)
 	case r == receiving:
@@ -71,6 +76,10 @@ func roleOf(op *proactor.Op, e *sys.Entry) role {
 		return receiving
 	case op.Kind == proactor.OpSend && e.Kind == sys.Stream:
 		return sending
+	case op.Kind == proactor.OpRecv && e.Kind == sys.Other:
+		return reading
+	case op.Kind == proactor.OpSend && e.Kind == sys.Other:
+		return writing
 	}
 	return noRole
 }
@@ -97,7 +106,7 @@ func descriptorOf(e *sys.Entry) *descriptor {
 
 // direction returns where e keeps the op of a role's direction.
 func (d *descriptor) direction(r role) **proactor.Op {
-	if r == accepting || r == receiving || r == reading {
+	if r == accepting || r == receiving || r == reading || r == drawing {
 		return &d.in
 	}
 	return &d.out
@@ -135,32 +144,44 @@ func (b *Backend) publish() {
 // arm prepares the submission of what op needs next. If there is no buffer or
 // no entry for it, op waits in a queue, from which a Poll takes it.
 func (b *Backend) arm(op *proactor.Op) {
-	i := op.B.Slot
-	s := b.slots.at(i)
-	if s.role == receiving {
-		if s.class != s.wanted {
-			s.class = s.wanted
-			descriptorOf(b.Lookup(op.Handle)).class = s.class
-		}
-		if p := b.pools[s.class]; p.avail == 0 {
-			p.starved.Push(op)
-			return
-		}
+	s := b.slots.at(op.B.Slot)
+	switch {
+	case s.role == drawing:
+		s.relay.pump()
+		return
+	case s.role == receiving && !b.anyBuffer(op, s):
+		b.pools[s.class].starved.Push(op)
+		return
 	}
 	e := b.entry()
 	if e == nil {
 		b.waiting.Push(op)
 		return
 	}
-	s.generation++
-	s.armed, s.canceling = true, false
 	kind := kindOp
 	if s.role == receiving {
 		kind = kindRecv + uint64(s.class)
 	}
+	b.launch(s, kind, op.B.Slot)
+	b.prepare(op, s, e)
+}
+
+// launch begins a new arming of slot i, whose user data the entry gets.
+func (b *Backend) launch(s *slot, kind uint64, i uint32) {
+	s.generation++
+	s.armed, s.canceling, s.poll = true, false, false
 	s.user = userData(kind, s.generation, i)
 	b.inflight++
-	b.prepare(op, s, e)
+}
+
+// anyBuffer reports whether the kernel has a buffer of the class that s wants,
+// which it makes its class.
+func (b *Backend) anyBuffer(op *proactor.Op, s *slot) bool {
+	if s.class != s.wanted {
+		s.class = s.wanted
+		descriptorOf(b.Lookup(op.Handle)).class = s.class
+	}
+	return b.pools[s.class].avail > 0
 }
 
 const acceptFlags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
@@ -185,6 +206,10 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 		}
 	case sending:
 		b.prepareSend(op, s, e, fd)
+	case reading:
+		e.PrepPoll(fd, unix.POLLIN, s.user)
+	case writing:
+		e.PrepPoll(fd, unix.POLLOUT, s.user)
 	}
 }
 
@@ -211,30 +236,35 @@ const maxSend = 1 << 30
 // prepareSend sends what remains of op, or as much of it as one message takes.
 func (b *Backend) prepareSend(op *proactor.Op, s *slot, e *SQE, fd int) {
 	if int(s.vector) == len(op.Bufs)-1 { // one piece is left
-		p := piece(op, s.vector)[s.skip:]
+		p := part(op, s.vector)[s.skip:]
 		e.PrepSend(fd, p[:min(len(p), maxSend)], sendFlags, s.user)
 		return
 	}
 	c := b.cell()
 	n, skip := 0, s.skip
 	for i := s.vector; int(i) < len(op.Bufs) && n < cellVectors; i++ {
-		if p := piece(op, i)[skip:]; len(p) > 0 {
+		if p := part(op, i)[skip:]; len(p) > 0 {
 			c.vectors[n].Set(p)
 			n++
 		}
 		skip = 0
 	}
+	b.prepareVectors(e, c, n, fd, s.user)
+}
+
+// prepareVectors sends the first n vectors of the entry's cell.
+func (b *Backend) prepareVectors(e *SQE, c *cell, n, fd int, user uint64) {
 	if b.choice.sendVectorized {
-		e.PrepSendVectors(fd, c.vectors[:n], sendFlags, s.user)
+		e.PrepSendVectors(fd, c.vectors[:n], sendFlags, user)
 		return
 	}
 	c.message = Message{}
 	c.message.SetVectors(c.vectors[:n])
-	e.PrepSendMessage(fd, &c.message, sendFlags, s.user)
+	e.PrepSendMessage(fd, &c.message, sendFlags, user)
 }
 
-// piece returns Buf for -1, else one of Bufs.
-func piece(op *proactor.Op, i int32) []byte {
+// part returns Buf for -1, else one of Bufs.
+func part(op *proactor.Op, i int32) []byte {
 	if i < 0 {
 		return op.Buf
 	}
@@ -245,8 +275,8 @@ func piece(op *proactor.Op, i int32) []byte {
 func (b *Backend) advance(op *proactor.Op, s *slot, n int) {
 	op.B.Done += n
 	s.skip += n
-	for int(s.vector) < len(op.Bufs) && s.skip >= len(piece(op, s.vector)) {
-		s.skip -= len(piece(op, s.vector))
+	for int(s.vector) < len(op.Bufs) && s.skip >= len(part(op, s.vector)) {
+		s.skip -= len(part(op, s.vector))
 		s.vector++
 	}
 }

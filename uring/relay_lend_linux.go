@@ -1,0 +1,239 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
+
+// draw asks the source for more: by a receive, or for bulk by a poll.
+func (r *relay) draw(s *slot) {
+	b := r.b
+	if r.op.Relay.Window > 0 && r.window() == 0 {
+		r.sourceEnded(nil, proactor.NoSide)
+		return
+	}
+	fd := int(r.op.Handle.Index())
+	if r.polls() {
+		if !r.empty() {
+			return // the ways do not mix
+		}
+		if e := r.entry(); e != nil {
+			b.launch(s, kindOp, r.src)
+			e.PrepPoll(fd, unix.POLLIN, s.user)
+		}
+		return
+	}
+	if r.queued >= relayQueue {
+		return
+	}
+	if !b.anyBuffer(r.op, s) {
+		b.pools[s.class].starved.Push(r.op)
+		return
+	}
+	e := r.entry()
+	if e == nil {
+		return
+	}
+	b.launch(s, kindRecv+uint64(s.class), r.src)
+	group := b.pools[s.class].ring.Group()
+	if w := r.window(); w > 0 || !b.choice.multishotRecv {
+		e.PrepRecvSelect(fd, group, uint32(min(w, 1<<30)), s.user)
+	} else {
+		e.PrepRecvMultishot(fd, group, s.user)
+	}
+}
+
+// polls reports whether the source is polled rather than received from: for bulk, and
+// if it is no socket.
+func (r *relay) polls() bool {
+	return r.policy.Bulk() || r.b.Lookup(r.op.Handle).Kind == sys.Other
+}
+
+func (r *relay) entry() *SQE {
+	e := r.b.entry()
+	if e == nil {
+		r.stall()
+	}
+	return e
+}
+
+// drawn handles a result of the source's side.
+func (r *relay) drawn(c CQE, more bool) {
+	if c.UserData>>kindShift >= kindRecv {
+		r.received(c, more)
+	} else if c.Res < 0 {
+		if err := errnoOf(c.Res); err != nil {
+			r.sourceEnded(err, proactor.Source)
+		}
+	} else if r.phase == moving {
+		r.fill()
+	}
+	if r.phase != over {
+		r.pump()
+	}
+}
+
+// received takes what a receive has lent.
+func (r *relay) received(c CQE, more bool) {
+	b, s := r.b, r.b.slots.at(r.src)
+	if c.Res <= 0 {
+		switch {
+		case more:
+		case c.Res == 0:
+			r.sourceEnded(io.EOF, proactor.NoSide)
+		case c.Res == -int32(unix.ENOBUFS):
+			if r.phase == moving {
+				b.stats.Starved++
+				b.pools[s.class].starved.Push(r.op)
+			}
+		default:
+			if err := errnoOf(c.Res); err != nil {
+				r.sourceEnded(err, proactor.Source)
+			}
+		}
+		return
+	}
+	n := int(c.Res)
+	p := b.pools[s.class]
+	data := p.take(c.Buffer(), n, c.Flags)
+	if data == nil || c.Flags&IORING_CQE_F_BUFFER == 0 {
+		b.fail(proactor.ErrLost)
+		return
+	}
+	if len(b.pools) > 1 {
+		b.chooseClass(s, n, more)
+	}
+	r.policy.Saw(n)
+	r.read += int64(n)
+	r.queued += n
+	r.pieces = append(r.pieces, piece{data: data, hold: b.holds.New(data, bufferID(s.class, c.Buffer()), r)})
+	if s.armed && (r.queued >= relayQueue || r.policy.Bulk()) {
+		b.cancelSlot(s) // enough for now
+	}
+}
+
+// pour sends what is at hand: Head, then pieces, then what is in the pipe.
+func (r *relay) pour(s *slot) {
+	switch {
+	case r.head < len(r.op.Relay.Head):
+		p := r.op.Relay.Head[r.head:]
+		if r.plainSink() {
+			r.write(p)
+		} else if e := r.entry(); e != nil {
+			r.b.launch(s, kindOp, r.dst)
+			e.PrepSend(int(r.op.Relay.Dst.Index()), p[:min(len(p), r.budget(), maxSend)], sendFlags, s.user)
+		}
+	case r.queued > 0 && r.plainSink():
+		r.write(r.pieces[r.first].data)
+	case r.queued > 0:
+		r.send(s)
+	default:
+		r.drain()
+	}
+}
+
+// send sends pieces, as many as fit one message and the budget.
+func (r *relay) send(s *slot) {
+	e := r.entry()
+	if e == nil {
+		return
+	}
+	b, fd, left := r.b, int(r.op.Relay.Dst.Index()), r.budget()
+	b.launch(s, kindOp, r.dst)
+	if r.first == len(r.pieces)-1 {
+		p := r.pieces[r.first].data
+		e.PrepSend(fd, p[:min(len(p), left)], sendFlags, s.user)
+		return
+	}
+	c, n := b.cell(), 0
+	for i := r.first; i < len(r.pieces) && n < cellVectors && left > 0; i++ {
+		p := r.pieces[i].data
+		p = p[:min(len(p), left)]
+		c.vectors[n].Set(p)
+		left -= len(p)
+		n++
+	}
+	b.prepareVectors(e, c, n, fd, s.user)
+}
+
+// poured handles a result of the sink's side.
+func (r *relay) poured(c CQE) {
+	switch {
+	case c.Res < 0:
+		if err := errnoOf(c.Res); err != nil {
+			r.leave(err, proactor.Sink)
+		}
+	case r.b.slots.at(r.dst).poll: // pump goes on
+	case c.Res == 0:
+		r.leave(unix.EPIPE, proactor.Sink)
+	default:
+		r.took(int(c.Res))
+	}
+	if r.evicted {
+		r.giveBack()
+	}
+	r.pump()
+}
+
+// took accounts for n bytes of Head or of pieces that the sink has.
+func (r *relay) took(n int) {
+	r.progress(n, &r.b.stats.RelayCopied)
+	if rest := len(r.op.Relay.Head) - r.head; rest > 0 {
+		r.head += n
+		return
+	}
+	r.queued -= n
+	for n > 0 {
+		p := &r.pieces[r.first]
+		if n < len(p.data) {
+			p.data = p.data[n:]
+			break
+		}
+		n -= len(p.data)
+		if p.hold != nil {
+			p.hold.Release()
+		}
+		*p = piece{}
+		r.first++
+	}
+	switch {
+	case r.first == len(r.pieces):
+		r.pieces, r.first = r.pieces[:0], 0
+	case r.first >= 64 && r.first*2 >= len(r.pieces):
+		r.pieces, r.first = r.pieces[:copy(r.pieces, r.pieces[r.first:])], 0
+	}
+}
+
+// Evict implements proactor.Evictor: what is held is copied, at once if it is
+// not being sent.
+func (r *relay) Evict(h *proactor.Hold) {
+	for i := range r.pieces {
+		if r.pieces[i].hold == h {
+			r.pieces[i].back = true
+		}
+	}
+	if s := r.b.slots.at(r.dst); s.armed {
+		r.evicted = true
+		r.b.cancelSlot(s)
+		return
+	}
+	r.giveBack()
+}
+
+// giveBack copies the pieces that were asked back. Nothing is being sent.
+func (r *relay) giveBack() {
+	r.evicted = false
+	for i := range r.pieces {
+		if p := &r.pieces[i]; p.back && p.hold != nil {
+			p.data = append([]byte(nil), p.data...)
+			p.hold.Release()
+			p.hold = nil
+		}
+	}
+}
