@@ -13,8 +13,8 @@ import (
 // ReconnectingClientFactory. Set Factory, and what else is not to be the
 // default, before it is used.
 //
-// The n-th wait in a row is Initial × Factor^(n-1), made up to Jitter longer or
-// shorter at random, and at most Max. The protocol calls ResetDelay when it is
+// The n-th wait in a row is Initial × Factor^(n-1), or Max if that is less, made
+// up to Jitter longer or shorter at random, and Max at most. The protocol calls ResetDelay when it is
 // satisfied with a connection: having one is not enough, or a server that
 // accepts and closes would be called without end.
 //
@@ -100,6 +100,7 @@ func (r *Reconnecting) wait(c *Connector) time.Duration {
 	for i := 0; i < r.retries && wait < longest; i++ {
 		wait *= factor
 	}
+	wait = min(wait, longest) // or the jitter would end where all waits are too long
 	if jitter := min(orDefault(r.Jitter, DefaultJitter), 1); jitter > 0 {
 		if r.Rand == nil {
 			r.Rand = rand.New(rand.NewPCG(uint64(c.l.Now()), c.attempt)).Float64

@@ -106,7 +106,8 @@ func TestTimeoutWhileResolving(t *testing.T) {
 		o := &oracle{}
 		f := s.plant("client")
 		begun := s.l.Now()
-		c := Connect(s.l, Destination{host: "slow", port: port.Addr().Port()}, f, Options{Resolver: o, ConnectTimeout: 40 * time.Millisecond})
+		to := Destination{host: "slow", port: port.Addr().Port()}
+		c := Connect(s.l, to, f, Options{Resolver: o, ConnectTimeout: 40 * time.Millisecond})
 		s.Until("it has failed", func() bool { return c.State() == Idle })
 		if took := s.l.Now() - begun; took < 40*time.Millisecond {
 			s.Errorf("timed out after %v", took)

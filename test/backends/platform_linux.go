@@ -3,6 +3,7 @@
 package backends
 
 import (
+	"mobius/epoll"
 	"mobius/proactor"
 	"mobius/uring"
 )
@@ -10,5 +11,6 @@ import (
 func platform() []Backend {
 	return []Backend{
 		{"uring", func() (proactor.Backend, error) { return uring.Open(uring.Options{}) }},
+		{"epoll", func() (proactor.Backend, error) { return epoll.Open(epoll.Options{}) }},
 	}
 }

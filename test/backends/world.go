@@ -17,7 +17,7 @@ import (
 // and are all driven by the test's goroutine.
 type World struct {
 	testing.TB
-	Name string   // of the backend
+	Kind string   // the name of its backends
 	Net  *sim.Net // the simulated network; nil on real backends
 
 	// Troubles is what the loops have reported. The test fails at its end
@@ -33,7 +33,7 @@ type World struct {
 const Patience = 30 * time.Second
 
 func newWorld(tb testing.TB, name string, net *sim.Net, open func() proactor.Backend) *World {
-	w := &World{TB: tb, Name: name, Net: net, open: open}
+	w := &World{TB: tb, Kind: name, Net: net, open: open}
 	tb.Cleanup(w.close)
 	return w
 }
@@ -55,8 +55,8 @@ func Simulate(tb testing.TB, o sim.Options) *World {
 func (w *World) Open() proactor.Backend {
 	w.Helper()
 	b := w.open()
-	if b.Name() != w.Name {
-		w.Fatalf("the backend is %s, want %s", b.Name(), w.Name)
+	if b.Name() != w.Kind {
+		w.Fatalf("the backend is %s, want %s", b.Name(), w.Kind)
 	}
 	return b
 }
