@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mobius/proactor"
+	"mobius/test/backends"
 	"mobius/transport"
 )
 
@@ -265,12 +266,9 @@ func TestShortConnectionsLeaveNothing(t *testing.T) {
 // gnet and evio remove whatever stands at the path of a unix socket, with
 // everything below it.
 func TestListenRemovesNothingButStaleSockets(t *testing.T) {
-	for name, open := range backends() {
-		t.Run(name, func(t *testing.T) {
-			b, err := open()
-			if err != nil {
-				t.Fatal(err)
-			}
+	for _, real := range backends.Real() {
+		t.Run(real.Name, func(t *testing.T) {
+			b := open(t, real)
 			defer b.Close()
 			dir := filepath.Join(t.TempDir(), "d")
 			file := filepath.Join(dir, "precious")

@@ -12,6 +12,7 @@ import (
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/sim"
+	"mobius/test/backends"
 	"mobius/transport"
 )
 
@@ -35,19 +36,12 @@ type world struct {
 // simulator with faults that a correct program does not notice.
 func each(t *testing.T, f func(w *world)) {
 	t.Helper()
-	for name, open := range backends() {
-		t.Run(name, func(t *testing.T) {
+	for _, real := range backends.Real() {
+		t.Run(real.Name, func(t *testing.T) {
 			testenv.Leaks(t)
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			b, err := open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b.Name() != name {
-				t.Fatalf("the backend is %s, want %s", b.Name(), name)
-			}
-			w := newWorld(t, b, true)
+			w := newWorld(t, open(t, real), true)
 			defer w.close()
 			f(w)
 		})
@@ -72,8 +66,22 @@ func each(t *testing.T, f func(w *world)) {
 	})
 }
 
+// open opens a real backend, and only that one.
+func open(t *testing.T, real backends.Backend) proactor.Backend {
+	t.Helper()
+	b, err := real.Open()
+	if err != nil {
+		testenv.Missing(t, "%s: %v", real.Name, err)
+	}
+	if b.Name() != real.Name {
+		t.Fatalf("the backend is %s, want %s", b.Name(), real.Name)
+	}
+	return b
+}
+
 func newWorld(t *testing.T, b proactor.Backend, real bool) *world {
-	return &world{t: t, real: real, l: loop.New(b, loop.Options{Name: "test", Report: func(x loop.Trouble) { t.Errorf("%v\n%s", x, x.Stack) }})}
+	report := func(x loop.Trouble) { t.Errorf("%v\n%s", x, x.Stack) }
+	return &world{t: t, real: real, l: loop.New(b, loop.Options{Name: "test", Report: report})}
 }
 
 func (w *world) close() {

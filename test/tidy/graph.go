@@ -30,7 +30,8 @@ mobius < proxy < cmd/mobius;
 # What only tests import.
 loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
-cmd/mobius, test/backendtest < test/conformance, test/dataloss, test/tidy, test/traffic;
+transport, sim, uring, epoll, kqueue, internal/testenv < test/backends;
+cmd/mobius, test/backends, test/backendtest < test/conformance, test/dataloss, test/tidy, test/traffic;
 golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
 `

@@ -38,8 +38,8 @@ var built struct {
 	err  error
 }
 
-// mobius returns the path of the program.
-func mobius(tb testing.TB) string {
+// program returns the path of mobius.
+func program(tb testing.TB) string {
 	tb.Helper()
 	path := filepath.Join(built.dir, "mobius")
 	built.once.Do(func() {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	all "mobius/test/backends"
 )
 
 // A proxied is a running proxy.
@@ -33,11 +35,20 @@ func eachProxy(t *testing.T, f func(t *testing.T, start func(t *testing.T, upstr
 	}
 }
 
+// backends are the names of those that do real I/O on this system.
+func backends() []string {
+	var names []string
+	for _, b := range all.Real() {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
 // startProxy starts the program as a proxy on a port of its own.
 func startProxy(t *testing.T, backend, upstream string, flags ...string) *proxied {
 	t.Helper()
 	args := append([]string{"proxy", "--backend", backend, "--listen", "tcp://127.0.0.1:0", "--to", "tcp://" + upstream}, flags...)
-	p := start(t, exec.Command(mobius(t), args...), "mobius proxy on "+backend)
+	p := start(t, exec.Command(program(t), args...), "mobius proxy on "+backend)
 	return &proxied{addr: listening(t, p, backend), process: p}
 }
 
@@ -45,7 +56,7 @@ func startProxy(t *testing.T, backend, upstream string, flags ...string) *proxie
 func startEcho(t *testing.T, backend string, flags ...string) *proxied {
 	t.Helper()
 	args := append([]string{"echo", "--backend", backend, "--listen", "tcp://127.0.0.1:0"}, flags...)
-	p := start(t, exec.Command(mobius(t), args...), "mobius echo on "+backend)
+	p := start(t, exec.Command(program(t), args...), "mobius echo on "+backend)
 	return &proxied{addr: listening(t, p, backend), process: p}
 }
 
@@ -53,22 +64,20 @@ func startEcho(t *testing.T, backend string, flags ...string) *proxied {
 func startEchoLimited(t *testing.T, backend string, descriptors int) *proxied {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors),
-		mobius(t), "echo", "--backend", backend, "--listen", "tcp://127.0.0.1:0")
+		program(t), "echo", "--backend", backend, "--listen", "tcp://127.0.0.1:0")
 	p := start(t, cmd, "mobius echo on "+backend)
 	return &proxied{addr: listening(t, p, backend), process: p}
 }
 
-// listening waits until the program says where it listens, and that it does so
-// on the backend that was asked for.
+// listening waits until the program says that it runs on the backend that was
+// asked for, and where it listens.
 func listening(t *testing.T, p *process, backend string) string {
 	t.Helper()
-	return p.wait(t, "where it listens, on "+backend, func(line string) (string, bool) {
-		_, rest, ok := strings.Cut(line, "tcp://127.0.0.1:")
-		if !ok {
-			return "", false
-		}
-		port, _, _ := strings.Cut(rest, " ")
-		return "127.0.0.1:" + strings.TrimRight(port, ".,;)"), true
+	p.wait(t, "that it runs on "+backend, func(line string) (string, bool) {
+		return "", strings.HasPrefix(line, "on "+backend+" ") || backend == "uring" && strings.HasPrefix(line, "on io_uring ")
+	})
+	return p.wait(t, "where it listens", func(line string) (string, bool) {
+		return strings.CutPrefix(line, "listening on tcp://")
 	})
 }
 
@@ -76,18 +85,18 @@ func listening(t *testing.T, p *process, backend string) string {
 func startPlain(t *testing.T, upstream string, _ ...string) *proxied {
 	t.Helper()
 	ln := listen(t)
-	var all sync.WaitGroup
+	var sessions sync.WaitGroup
 	t.Cleanup(func() {
 		_ = ln.Close()
-		all.Wait()
+		sessions.Wait()
 	})
-	all.Go(func() {
+	sessions.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			all.Go(func() { plainSession(c.(*net.TCPConn), upstream) })
+			sessions.Go(func() { plainSession(c.(*net.TCPConn), upstream) })
 		}
 	})
 	return &proxied{addr: ln.Addr().String()}
@@ -134,7 +143,7 @@ func listen(t *testing.T) *net.TCPListener {
 func serve(t *testing.T, handle func(c *net.TCPConn)) string {
 	t.Helper()
 	ln := listen(t)
-	var all sync.WaitGroup
+	var handlers sync.WaitGroup
 	var mu sync.Mutex
 	open := map[*net.TCPConn]bool{}
 	t.Cleanup(func() {
@@ -144,9 +153,9 @@ func serve(t *testing.T, handle func(c *net.TCPConn)) string {
 			_ = c.Close()
 		}
 		mu.Unlock()
-		all.Wait()
+		handlers.Wait()
 	})
-	all.Go(func() {
+	handlers.Go(func() {
 		for {
 			c, err := ln.AcceptTCP()
 			if err != nil {
@@ -155,7 +164,7 @@ func serve(t *testing.T, handle func(c *net.TCPConn)) string {
 			mu.Lock()
 			open[c] = true
 			mu.Unlock()
-			all.Go(func() {
+			handlers.Go(func() {
 				handle(c)
 				_ = c.Close()
 				mu.Lock()
