@@ -157,6 +157,25 @@ func TestAbort(t *testing.T) {
 	}
 }
 
+// ConnectionLost comes in a later turn than the abort, also if nothing is left
+// to cancel.
+func TestAbortEndsInALaterTurn(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	s.onRead = func(r *rec) {
+		r.c.AbortConnection()
+		_ = w.l.Call(func() {
+			if r.lost() {
+				t.Error("lost in the turn of the abort")
+			}
+		})
+	}
+	w.pair(half{s}, c, nil)
+	c.c.LoseWriteConnection()
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
+	s.want(Aborted, net.ErrClosed)
+}
+
 // Case 171: a peer that never reads does not keep an abort waiting.
 func TestAbortWithAFullSocket(t *testing.T) {
 	w := newWorld(t, quiet(1))

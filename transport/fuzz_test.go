@@ -47,6 +47,10 @@ func (a *walker) step() {
 	case x < 96 && !k.gentle:
 		a.out.cut = true
 		c.AbortConnection()
+	default: // what happens to one connection inside another's callback
+		if b := k.walkers[k.rng.IntN(len(k.walkers))]; b.inside == 0 && b.losts == 0 && b.c != nil {
+			b.tick()
+		}
 	}
 }
 

@@ -178,3 +178,52 @@ func TestEvictionOfASendUnderWay(t *testing.T) {
 		t.Error("no send that was under way was asked for its hold")
 	}
 }
+
+// A slice that was kept too long is no lent one any more: it is copied.
+func TestWriteOfBytesKeptTooLong(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	w.pair(s, c, nil)
+	_, _ = c.c.Write(pattern(0, 10_000))
+	s.onData = func(*rec) {}
+	w.until("there", func() bool { return s.got.Len() == 10_000 })
+	_, _ = s.c.Write(s.last)
+	if s.c.out.head == nil || s.c.out.head.kind != own {
+		t.Error("a stale slice was held")
+	}
+}
+
+// Pausing, keeping and resuming allocates nothing either.
+func TestPauseAllocatesNothing(t *testing.T) {
+	for _, size := range []int{64, 20_000} {
+		w := newWorld(t, quiet(1))
+		s, c := w.rec("server"), w.rec("client")
+		s.deaf = true
+		got := 0
+		s.onData = func(r *rec) { got += len(r.last) }
+		w.pair(s, c, nil)
+		p := pattern(0, size)
+		round := func() {
+			got = 0
+			s.c.PauseReading()
+			_, _ = c.c.Write(p)
+			for s.c.in.n < size {
+				if err := w.l.Iterate(time.Minute); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.c.ResumeReading()
+			for got < size {
+				if err := w.l.Iterate(time.Minute); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range 100 {
+			round()
+		}
+		if n := testing.AllocsPerRun(200, round); n != 0 {
+			t.Errorf("%d bytes: %v allocations per pause", size, n)
+		}
+	}
+}
