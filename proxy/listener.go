@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"fmt"
-
 	"mobius/proactor"
 	"mobius/transport"
 )
@@ -22,36 +20,20 @@ type listener struct {
 // It is for the first loop's goroutine, or for any before the loops run;
 // Options.ReusePort wants the latter.
 func (p *Proxy) Listen(addr proactor.Address) error {
-	if !p.o.ReusePort || len(p.workers) == 1 || addr.IsUnix() {
-		_, err := p.listen(p.workers[0], addr, &p.o.Listener, false)
-		return err
-	}
-	addr, err := p.provenFree(addr)
-	if err != nil {
-		return err
-	}
 	o := p.o.Listener
-	o.ReusePort = true
+	o.ReusePort = p.o.ReusePort && len(p.workers) > 1 && !addr.IsUnix()
+	if !o.ReusePort {
+		_, err := p.listen(p.workers[0], addr, &o, false)
+		return err
+	}
 	for _, w := range p.workers {
-		if _, err := p.listen(w, addr, &o, true); err != nil {
+		ln, err := p.listen(w, addr, &o, true)
+		if err != nil {
 			return err
 		}
+		addr = ln.addr // with the port that the kernel chose
 	}
 	return nil
-}
-
-// provenFree binds addr alone for a moment and returns it with its port:
-// sockets with SO_REUSEPORT would share a port that another program of the
-// same user already serves, and nobody would notice.
-func (p *Proxy) provenFree(addr proactor.Address) (proactor.Address, error) {
-	sockets := p.workers[0].l.Sockets()
-	o := p.o.Listener
-	o.ReusePort = false
-	h, bound, err := sockets.Listen(addr, &o)
-	if err != nil {
-		return addr, fmt.Errorf("listen on %v: %w", addr, err)
-	}
-	return bound, sockets.CloseFD(h)
 }
 
 func (p *Proxy) listen(w *worker, addr proactor.Address, o *proactor.SocketOptions, own bool) (*listener, error) {

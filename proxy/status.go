@@ -60,11 +60,27 @@ type UpstreamStatus struct {
 	Received int64         `json:"received"`
 }
 
-// A LoopStatus is one loop's part of a Status.
+// A LoopStatus is one loop's part of a Status: Live as of now, the rest, which
+// is of everything on the loop, as of the latest sample.
 type LoopStatus struct {
-	Backend string          `json:"backend"`
-	Live    int64           `json:"live"`
-	Stats   *proactor.Stats `json:"stats"` // as of the latest sample; nil without
+	Backend string `json:"backend"`
+	Live    int64  `json:"live"`
+	Enters  uint64 `json:"enters"`  // system calls that submitted or waited
+	Results uint64 `json:"results"` // operations' results
+	Spliced uint64 `json:"spliced"` // bytes relayed by splice(2)
+	Copied  uint64 `json:"copied"`  // bytes relayed through a buffer
+	Handles int    `json:"handles"` // open sockets
+	Pipes   int    `json:"pipes"`   // open, pooled ones included
+	Lent    int    `json:"lent"`    // receive buffers in use
+}
+
+func (w *worker) status() LoopStatus {
+	s := LoopStatus{Backend: w.l.Backend().Name(), Live: w.live.Load()}
+	if b := w.stats.Load(); b != nil {
+		s.Enters, s.Results, s.Spliced, s.Copied = b.Enters, b.Completed, b.Spliced, b.RelayCopied
+		s.Handles, s.Pipes, s.Lent = b.Handles, b.Pipes, b.Lent
+	}
+	return s
 }
 
 // A ReportStatus is a [Report] as text.
@@ -156,7 +172,7 @@ func (p *Proxy) Status() Status {
 		Ends: map[string]uint64{}, Listeners: []string{}, Upstreams: []UpstreamStatus{},
 	}
 	for _, w := range p.workers {
-		s.Loops = append(s.Loops, LoopStatus{w.l.Backend().Name(), w.live.Load(), w.stats.Load()})
+		s.Loops = append(s.Loops, w.status())
 		for r := range reasons {
 			s.Ends[r.String()] += w.ends[r].Load()
 		}

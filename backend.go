@@ -1,0 +1,93 @@
+package mobius
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"mobius/proactor"
+)
+
+// A BackendInfo tells which backend a reactor runs on, and why that one.
+type BackendInfo struct {
+	Name string // "uring", "epoll", "kqueue", "sim", …
+	Why  string // in words
+}
+
+// A candidate is a backend of this platform.
+type candidate struct {
+	name string
+	open func() (proactor.Backend, error)
+
+	// unavailable is the error by which open says that the kernel refuses the
+	// backend as a whole, so that auto goes on to the next candidate.
+	unavailable error
+}
+
+// openAll opens a backend for each loop, all of one kind.
+func openAll(o *Options, log *slog.Logger) ([]proactor.Backend, BackendInfo, error) {
+	if o.Open != nil {
+		backends, err := openEach(o.Loops, o.Open)
+		if err != nil {
+			return nil, BackendInfo{}, err
+		}
+		return backends, BackendInfo{backends[0].Name(), "made by Options.Open"}, nil
+	}
+	if o.Backend == "" || o.Backend == "auto" {
+		return openAuto(candidates(), o.Loops, log)
+	}
+	for _, c := range candidates() {
+		if c.name == o.Backend {
+			backends, err := openEach(o.Loops, c.openLoop)
+			return backends, BackendInfo{c.name, "asked for by name"}, err
+		}
+	}
+	return nil, BackendInfo{}, fmt.Errorf("backend %q: %s has %s", o.Backend, platform, candidateNames())
+}
+
+func (c candidate) openLoop(int) (proactor.Backend, error) { return c.open() }
+
+func candidateNames() string {
+	var names []string
+	for _, c := range candidates() {
+		names = append(names, c.name)
+	}
+	if names == nil {
+		return "no backend"
+	}
+	return strings.Join(names, " and ")
+}
+
+// openAuto opens the first candidate that the kernel does not refuse.
+func openAuto(from []candidate, loops int, log *slog.Logger) ([]proactor.Backend, BackendInfo, error) {
+	why := "the first choice on " + platform
+	for _, c := range from {
+		backends, err := openEach(loops, c.openLoop)
+		switch {
+		case err == nil:
+			return backends, BackendInfo{c.name, why}, nil
+		case c.unavailable == nil || !errors.Is(err, c.unavailable):
+			return nil, BackendInfo{}, err
+		}
+		why = errors.Unwrap(err).Error() // without the loop's number
+		log.Warn("falling back to the next backend", "refused", c.name, "why", why)
+	}
+	return nil, BackendInfo{}, fmt.Errorf("no backend: %s", why)
+}
+
+// openEach opens one backend per loop, or none.
+func openEach(loops int, open func(loop int) (proactor.Backend, error)) ([]proactor.Backend, error) {
+	var backends []proactor.Backend
+	for i := range loops {
+		b, err := open(i)
+		if err != nil {
+			for _, b := range backends {
+				b.Close()
+			}
+			return nil, fmt.Errorf("backend of loop %d: %w", i, err)
+		}
+		backends = append(backends, b)
+	}
+	return backends, nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"mobius"
+	"mobius/loop"
+	"mobius/proactor"
+)
+
+const echoSynopsis = `echo --listen URL [--backend NAME] [--loops N] [--status ADDR]
+
+Send back whatever arrives on tcp://HOST:PORT or unix:///PATH.`
+
+// An echoServer builds echo protocols and counts what they do, on each loop
+// by itself.
+type echoServer struct {
+	counts map[*loop.Loop]*echoCounts
+	addr   proactor.Address
+}
+
+type echoCounts struct {
+	live     atomic.Int64
+	accepted atomic.Uint64
+	bytes    atomic.Int64
+	_        [40]byte // the next loop's counters are in another cache line
+}
+
+// BuildProtocol returns an echo for one connection.
+func (s *echoServer) BuildProtocol(proactor.Address) mobius.Protocol { return &echo{server: s} }
+
+func (s *echoServer) status() *echoStatus {
+	v := &echoStatus{Listeners: []string{urlOf(s.addr)}}
+	for _, c := range s.counts {
+		v.Live += c.live.Load()
+		v.Accepted += c.accepted.Load()
+		v.Bytes += c.bytes.Load()
+	}
+	return v
+}
+
+// An echo sends back what one connection receives, and reads no more than the
+// peer takes back.
+type echo struct {
+	server *echoServer
+	counts *echoCounts
+	t      mobius.Transport
+}
+
+// ConnectionMade begins.
+func (e *echo) ConnectionMade(t mobius.Transport) {
+	e.t, e.counts = t, e.server.counts[t.Loop()]
+	e.counts.live.Add(1)
+	e.counts.accepted.Add(1)
+}
+
+// DataReceived sends p back.
+func (e *echo) DataReceived(p []byte) {
+	if n, err := e.t.Write(p); err == nil {
+		e.counts.bytes.Add(int64(n))
+	}
+}
+
+// PauseWriting stops reading, since the peer does not take what it is sent.
+func (e *echo) PauseWriting() { e.t.PauseReading() }
+
+// ResumeWriting goes on.
+func (e *echo) ResumeWriting() { e.t.ResumeReading() }
+
+// ConnectionLost ends.
+func (e *echo) ConnectionLost(error) { e.counts.live.Add(-1) }
+
+// runEcho is the command.
+func runEcho(args []string, out, log io.Writer) error {
+	var f reactorFlags
+	set := flag.NewFlagSet("echo", flag.ContinueOnError)
+	listen := set.String("listen", "", "accept connections on `URL`")
+	f.register(set)
+	if err := parseFlags(set, echoSynopsis, args, out); err != nil {
+		return err
+	}
+	if *listen == "" {
+		return usagef("--listen is missing; try: mobius echo --listen tcp://127.0.0.1:7007")
+	}
+	addr, err := parseURL("--listen", *listen, false)
+	if err == nil {
+		err = f.check()
+	}
+	if err != nil {
+		return err
+	}
+	r, err := newReactor(&f, log)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	server := &echoServer{counts: map[*loop.Loop]*echoCounts{}}
+	for _, l := range r.Loops() {
+		server.counts[l] = &echoCounts{}
+	}
+	port, err := r.Listen(addr, server, mobius.ListenOptions{})
+	if err != nil {
+		return usagef("--listen %q: %w", *listen, err)
+	}
+	server.addr = port.Addr()
+	printBackend(out, r)
+	fmt.Fprintln(out, "listening on", urlOf(server.addr))
+	if f.status != "" {
+		s, err := serveStatus(f.status, func(v *snapshot) {
+			v.setReactor("echo", r)
+			v.Echo = server.status()
+		})
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		fmt.Fprintln(out, "status on", s.addr)
+	}
+	return serve(r, &f, out, port.Shutdown)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseURL(t *testing.T) {
+	long := "unix:///" + strings.Repeat("x", unixPathMax)
+	for _, c := range []struct {
+		text, want, wrong string
+		dial              bool
+	}{
+		{text: "tcp://127.0.0.1:8080", want: "tcp://127.0.0.1:8080"},
+		{text: "tcp://127.0.0.1:0", want: "tcp://127.0.0.1:0"},
+		{text: "tcp://:8080", want: "tcp://:8080"},
+		{text: "tcp://[::1]:80", want: "tcp://[::1]:80"},
+		{text: "tcp://[fe80::1%lo]:80", want: "tcp://[fe80::1%lo]:80"},
+		{text: "tcp://localhost:80", want: "tcp://127.0.0.1:80", dial: true},
+		{text: "unix:///run/x.sock", want: "unix:///run/x.sock"},
+		{text: "unix://@name", want: "unix://@name"},
+		{text: "", wrong: "has no scheme"},
+		{text: "127.0.0.1:80", wrong: "has no scheme"},
+		{text: "tls://127.0.0.1:80", wrong: "tls:// is not supported yet"},
+		{text: "udp://127.0.0.1:80", wrong: "udp:// is not supported yet"},
+		{text: "http://127.0.0.1:80", wrong: `scheme is "http"`},
+		{text: "TCP://127.0.0.1:80", wrong: `scheme is "TCP"`},
+		{text: "tcp://127.0.0.1", wrong: "want a host and a port"},
+		{text: "tcp://127.0.0.1:", wrong: "want a host and a port"},
+		{text: "tcp://::1:80", wrong: "want a host and a port"},
+		{text: "tcp://127.0.0.1:80/path", wrong: "more than HOST:PORT"},
+		{text: "tcp://user@127.0.0.1:80", wrong: "more than HOST:PORT"},
+		{text: "tcp://127.0.0.1:65536", wrong: "port is \"65536\""},
+		{text: "tcp://127.0.0.1:-1", wrong: "port is \"-1\""},
+		{text: "tcp://127.0.0.1:http", wrong: "port is \"http\""},
+		{text: "tcp://:80", wrong: "no host to connect to", dial: true},
+		{text: "tcp://127.0.0.1:0", wrong: "port is 0", dial: true},
+		{text: "unix://", wrong: "has no path"},
+		{text: "unix:///", wrong: "has no path"},
+		{text: "unix://run/x", wrong: "path is relative"},
+		{text: long, wrong: "at most 107"},
+	} {
+		a, err := parseURL("--listen", c.text, c.dial)
+		switch {
+		case c.wrong == "" && (err != nil || urlOf(a) != c.want):
+			t.Errorf("parseURL(%q) = %v, %v; want %s", c.text, urlOf(a), err, c.want)
+		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
+			t.Errorf("parseURL(%q) says %v, want …%s…", c.text, err, c.wrong)
+		case c.wrong != "" && exitStatus("", err, &strings.Builder{}) != exitUsage:
+			t.Errorf("parseURL(%q) is no usage error", c.text)
+		}
+	}
+}

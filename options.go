@@ -1,0 +1,39 @@
+package mobius
+
+import (
+	"log/slog"
+	"time"
+
+	"mobius/proactor"
+)
+
+// Options configure a [Reactor]. The zero value is the default of every field.
+type Options struct {
+	// Backend is the name of what does the I/O: "uring", "epoll", "kqueue" or
+	// "sim" as Open provides; "" and "auto" mean io_uring, or epoll for all
+	// loops alike where the kernel refuses it, or kqueue on BSDs. A backend
+	// asked for by name is used or is New's error.
+	Backend string
+
+	// Open, if not nil, makes each loop's backend instead, counted from 0.
+	Open func(loop int) (proactor.Backend, error)
+
+	// Loops is how many loops there are; default 1, so that nothing two
+	// connections share needs a lock. Each runs on a thread of its own.
+	Loops int
+
+	// Logger is told what cannot be returned to anybody: panics in protocols,
+	// slow callbacks, why io_uring is not used. Default: nobody.
+	Logger *slog.Logger
+
+	// Watchdog is how long one callback may run before it is logged, with its
+	// stack. 0 means that nobody watches.
+	Watchdog time.Duration
+
+	// Calls is how many posted calls may wait on one loop; default 65,536.
+	Calls int
+
+	// StopTimeout is how long the loops wait at their end for operations to be
+	// taken back from the kernel; default 10 s.
+	StopTimeout time.Duration
+}
