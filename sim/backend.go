@@ -40,10 +40,11 @@ var _ proactor.Backend = (*Backend)(nil)
 
 // Flags of an op, in op.B.Flags.
 const (
-	finished uint8 = 1 << iota // N and Err hold the result, and the op is ready
-	canceled                   // finished by a Cancel, which a Resume may take back
-	unarmed                    // the kernel has dropped it; an evArm is on the agenda
-	promised                   // a buffer is kept for it
+	finished   uint8 = 1 << iota // its slot holds the result, and the op is ready
+	canceled                     // finished by a Cancel, which a Resume may take back
+	unarmed                      // the kernel has dropped it; an evArm is on the agenda
+	promised                     // a buffer is kept for it
+	delivering                   // its Complete is running, with More; it is looked at afterwards
 )
 
 // A slot is the place of one op that is not idle.
@@ -53,7 +54,9 @@ type slot struct {
 	dst    *socket // a Relay's
 	files  []int   // a Send's, duplicated
 	sum    uint64  // of a pinned Send's memory
-	serial uint32  // counts the ops that had the slot
+	n      int     // the result to come; not in op, which the owner may be reading
+	err    error
+	serial uint32 // counts the ops that had the slot
 }
 
 func newBackend(n *Net, index int) *Backend {
@@ -176,7 +179,7 @@ func (b *Backend) runOp(e *event) {
 	op := at.op
 	switch e.kind {
 	case evFinish:
-		b.finish(op, op.N, op.Err)
+		b.finish(op, at.n, at.err)
 	case evCancel:
 		if op.B.State == proactor.Stopping {
 			b.finishCanceled(op)
@@ -196,10 +199,11 @@ func (b *Backend) finish(op *proactor.Op, n int, err error) {
 	if op.B.Flags&finished != 0 {
 		return
 	}
+	at := &b.slots[op.B.Slot]
 	if op.Kind == proactor.OpConnect {
-		err = b.slots[op.B.Slot].sock.settle(err)
+		err = at.sock.settle(err)
 	}
-	op.N, op.Err = n, err
+	at.n, at.err = n, err
 	op.B.Flags |= finished
 	if op.B.Where != nil && op.B.Where != &b.ready {
 		op.B.Where.Remove(op)
@@ -209,7 +213,8 @@ func (b *Backend) finish(op *proactor.Op, n int, err error) {
 
 // finishLater does it at time t, if nothing else ends op before.
 func (b *Backend) finishLater(op *proactor.Op, n int, err error, t int64) {
-	op.N, op.Err = n, err
+	at := &b.slots[op.B.Slot]
+	at.n, at.err = n, err
 	b.net.at(t, b.event(evFinish, op))
 }
 
@@ -228,7 +233,7 @@ func (b *Backend) finishCanceled(op *proactor.Op) {
 
 // push puts op among those that the next Poll looks at.
 func (b *Backend) push(op *proactor.Op) {
-	if op.B.Where == nil {
+	if op.B.Where == nil && op.B.Flags&delivering == 0 {
 		b.ready.Push(op)
 		b.waiting = false
 		b.net.changed()
@@ -237,7 +242,7 @@ func (b *Backend) push(op *proactor.Op) {
 
 // look has op looked at: something may have come for it.
 func (b *Backend) look(op *proactor.Op) {
-	if op.B.Flags&unarmed != 0 || op.B.Where != nil {
+	if op.B.Flags&(unarmed|delivering) != 0 || op.B.Where != nil {
 		return
 	}
 	if b.net.chance(Delay) {

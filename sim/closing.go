@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 
 	"mobius/proactor"
@@ -60,7 +61,9 @@ func (s *socket) close() {
 		}
 	}
 	s.closed = true
-	n.unbind(s)
+	if !s.stale {
+		n.unbind(s)
+	}
 }
 
 // closeStream ends a stream: with a reset if the owner wants it or if there is
@@ -96,16 +99,28 @@ func (s *socket) abort() {
 	s.close()
 }
 
+// Crash ends b as the death of its process would: everything is closed, but
+// nothing is tidied up, so that the files of unix listeners stay behind, stale.
+// It leaves nothing for [Net.Leaks] to find.
+func (b *Backend) Crash() { b.shut(true) }
+
 // Close cancels everything that is active without a word to its owner, closes
 // every handle, and frees b. What was still open is reported by [Net.Leaks].
 func (b *Backend) Close() error {
+	b.shut(false)
+	return nil
+}
+
+func (b *Backend) shut(crash bool) {
 	n := b.net
 	n.mu.Lock()
 	if b.closed {
 		n.mu.Unlock()
-		return nil
+		return
 	}
-	n.lost = append(n.lost, b.leftovers()...)
+	if !crash {
+		n.lost = append(n.lost, b.leftovers()...)
+	}
 	b.closed = true
 	for i := range b.slots {
 		if op := b.slots[i].op; op != nil {
@@ -118,8 +133,10 @@ func (b *Backend) Close() error {
 		if p.sock != nil {
 			open = append(open, p.sock.handle)
 			p.sock.pins = 0
+			p.sock.stale = crash && p.sock.kind == aListener && !p.sock.local.IsAbstract()
 		}
 	}
+	n.backends = slices.DeleteFunc(n.backends, func(o *Backend) bool { return o == b })
 	n.changed()
 	n.mu.Unlock()
 	b.dropAllPins()
@@ -128,7 +145,6 @@ func (b *Backend) Close() error {
 			panic("sim: Close: " + err.Error())
 		}
 	}
-	return nil
 }
 
 // String returns s in words.

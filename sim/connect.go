@@ -80,7 +80,7 @@ func (b *Backend) requestLink(op *proactor.Op, s *socket) {
 	case l == nil && s.remote.IsUnix() && !s.remote.IsAbstract():
 		b.finishLater(op, 0, syscall.ENOENT, back)
 		return
-	case l == nil, l.closed, n.chance(Refuse):
+	case l == nil, l.closed, l.kind != aListener, n.chance(Refuse):
 		b.finishLater(op, 0, syscall.ECONNREFUSED, back)
 		return
 	case len(l.listen.backlog) >= l.listen.limit:

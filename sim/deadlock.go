@@ -89,9 +89,7 @@ func (n *Net) Leaks() error {
 	defer n.mu.Unlock()
 	left := append([]string(nil), n.lost...)
 	for _, b := range n.backends {
-		if !b.closed {
-			left = append(left, b.leftovers()...)
-		}
+		left = append(left, b.leftovers()...)
 	}
 	if len(n.files) > 0 {
 		left = append(left, fmt.Sprintf("%d virtual descriptors", len(n.files)))

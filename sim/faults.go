@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // A Fault is one kind of misfortune. Harmless ones are things that a kernel
 // may do at any time and that a backend must hide, or that the contract
@@ -94,25 +97,29 @@ var (
 	failureRates  = [...]float64{0.01, 0.03, 0.1, 0.3}
 )
 
-// draw sets f's rates for one run: one run in eight has no faults, each of the
-// others has each fault with probability one half ("swarm testing": runs that
-// leave features out reach states that a mix of everything does not).
-func (n *Net) draw(f *Faults) {
-	if n.rng.IntN(8) == 0 {
-		return
+// Draw returns the faults of a seed: those of a network whose Options leave
+// them open. One seed in eight has none, each of the others has each fault with
+// probability one half ("swarm testing": runs that leave features out reach
+// states that a mixture of everything does not).
+func Draw(seed uint64) *Faults {
+	f := &Faults{}
+	rng := rand.New(rand.NewPCG(seed, 0x6661756c7473)) // any constant
+	if rng.IntN(8) == 0 {
+		return f
 	}
 	for k := range f.rates {
-		if n.rng.IntN(2) == 0 {
+		if rng.IntN(2) == 0 {
 			continue
 		}
 		rates := &failureRates
 		if Fault(k).Harmless() {
 			rates = &harmlessRates
 		}
-		f.rates[k] = rates[n.rng.IntN(len(rates))]
+		f.rates[k] = rates[rng.IntN(len(rates))]
 	}
 	f.rates[EarlyReturn] = min(f.rates[EarlyReturn], 0.3)
 	f.rates[Stall] = min(f.rates[Stall], 0.02)
+	return f
 }
 
 // chance decides whether fault k happens on this occasion.

@@ -94,6 +94,14 @@ func (n *Net) File() int {
 	return n.newFile(n.newSocket(aFile))
 }
 
+// PutFile puts something at a path that is no socket: Listen answers
+// EADDRINUSE there, and Connect ECONNREFUSED.
+func (n *Net) PutFile(path string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.paths[proactor.UnixAddress(path)] = n.newSocket(aFile)
+}
+
 // Files returns the virtual descriptors that are open, in ascending order.
 func (n *Net) Files() []int {
 	n.mu.Lock()

@@ -36,12 +36,15 @@ type Options struct {
 	// Trace, if not nil, is told every event and every result, a line each.
 	Trace io.Writer
 
+	// Limits. Where 0 stands for a default and the faults are drawn, the first
+	// three are drawn as well, many of them tiny.
+
 	Buffers        int // lent buffers of each backend; default 64
 	BufferSize     int // bytes that one Recv lends at most; default 65536
-	DatagramSize   int // bytes of a datagram that one RecvFrom lends at most; default 65536
+	StreamBuffer   int // bytes between a writer and a reader unless SocketOptions say; default 65536
 	Holds          int // cap on live holds of each backend; default three quarters of Buffers
 	Handles        int // open handles of each backend; default 65536
-	StreamBuffer   int // bytes between a writer and a reader unless SocketOptions say; default 65536
+	DatagramSize   int // bytes of a datagram that one RecvFrom lends at most; default 65536
 	DatagramBuffer int // datagrams that wait on one socket; default 256
 
 	// Hosts is what LookupHost knows, beside numeric addresses and localhost.
@@ -52,7 +55,20 @@ type Options struct {
 	Spawn func(c *proactor.Command) (Program, error)
 }
 
+// fill sets what was left open. With drawn faults the limits are drawn, too:
+// exhaustion then happens all the time, and not once a year.
 func (o *Options) fill() {
+	if o.Faults == nil {
+		rng := rand.New(rand.NewPCG(o.Seed, 0x6c696d697473)) // any constant
+		draw := func(p *int, from ...int) {
+			if v := from[rng.IntN(len(from))]; *p <= 0 {
+				*p = v
+			}
+		}
+		draw(&o.Buffers, 2, 4, 16, 64)
+		draw(&o.BufferSize, 64, 1000, 4096, 65536, 65536)
+		draw(&o.StreamBuffer, 100, 2048, 65536, 65536)
+	}
 	def := func(p *int, v int) {
 		if *p <= 0 {
 			*p = v
@@ -83,8 +99,9 @@ type Net struct {
 	agenda   agenda
 	hash     uint64
 	events   uint64
-	backends []*Backend
-	sockets  uint32 // made so far; the next one's number
+	backends []*Backend // those that are open
+	opened   int        // those that ever were
+	sockets  uint32     // made so far; the next one's number
 	ports    map[portKey][]*socket
 	port     uint16 // the last ephemeral port given out
 	paths    map[proactor.Address]*socket
@@ -122,7 +139,7 @@ func New(o Options) *Net {
 	if o.Faults != nil {
 		n.faults = *o.Faults
 	} else {
-		n.draw(&n.faults)
+		n.faults = *Draw(o.Seed)
 		if o.Harmless {
 			n.faults = *n.faults.Harmless()
 		}
@@ -138,7 +155,8 @@ func New(o Options) *Net {
 func (n *Net) Open() (*Backend, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	b := newBackend(n, len(n.backends))
+	b := newBackend(n, n.opened)
+	n.opened++
 	n.backends = append(n.backends, b)
 	return b, nil
 }

@@ -49,7 +49,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		}
 		b.waiting, b.until = true, deadline
 		n.changed()
-		if n.now >= deadline || n.chance(EarlyReturn) {
+		if n.now >= deadline || n.nextEvent() < never && n.chance(EarlyReturn) {
 			return nil
 		}
 		if more, err := n.wait(b); !more {
@@ -109,7 +109,7 @@ func (b *Backend) perform(op *proactor.Op) {
 	s := b.slots[op.B.Slot].sock
 	switch {
 	case op.B.Flags&finished != 0:
-		b.end(op, op.N, op.Err)
+		b.end(op, b.slots[op.B.Slot].n, b.slots[op.B.Slot].err)
 	case op.B.Flags&unarmed != 0:
 	case op.Kind == proactor.OpRecv:
 		b.performRecv(op, s)
@@ -131,7 +131,12 @@ func (b *Backend) perform(op *proactor.Op) {
 // again has a multishot looked at once more after a result, if there is more
 // for it, or ends it where the owner does not see it.
 func (b *Backend) again(op *proactor.Op, s *socket) {
-	if b.closed || op.B.Flags&finished != 0 {
+	if b.closed {
+		return
+	}
+	op.B.Flags &^= delivering
+	if op.B.Flags&finished != 0 {
+		b.push(op)
 		return
 	}
 	if b.net.chance(EndEarly) {
@@ -167,6 +172,9 @@ func (b *Backend) complete(op *proactor.Op, got int, err error, more bool) {
 	n := b.net
 	n.traceResult(b, op, got, err, more)
 	b.stats.Completed++
+	if more {
+		op.B.Flags |= delivering
+	}
 	n.mu.Unlock()
 	defer n.mu.Lock() // also if Complete panics
 	op.Deliver(got, err, more)
@@ -179,7 +187,7 @@ func (n *Net) wait(b *Backend) (more bool, err error) {
 	for _, o := range n.backends {
 		elsewhere := n.o.Foreign && o.owner.known() && o.owner.goroutine != b.owner.goroutine
 		switch {
-		case o == b || o.closed || o.nudged:
+		case o == b || o.nudged:
 		case o.waiting && (o.inside || !elsewhere):
 			next = min(next, o.until)
 		case elsewhere:

@@ -42,6 +42,7 @@ type socket struct {
 	kind   sockKind
 	link   linkState
 	closed bool // by its owner
+	stale  bool // its unix file outlives it
 	refs   int  // names beside the first: duplicated descriptors
 
 	local, remote proactor.Address

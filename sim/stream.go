@@ -92,7 +92,7 @@ func (s *socket) putAll(bufs [][]byte, skip, size int) {
 }
 
 func (s *socket) put(p []byte) {
-	if rx := &s.peer.rx; !s.peer.closed && !rx.cutOff {
+	if rx := &s.peer.rx; !rx.cutOff {
 		if rx.buf == nil {
 			rx.buf = s.net.spareBuffer()
 		}
