@@ -54,7 +54,7 @@ func (p *Port) AbortConnections() {
 // port's loop stops meanwhile, it returns loop.ErrStopped.
 func (p *Port) Shutdown(ctx context.Context) error {
 	for _, s := range p.shares {
-		if s.l.OnGoroutine() {
+		if s.l.Inside() {
 			return loop.ErrOnLoop
 		}
 	}
