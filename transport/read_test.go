@@ -187,6 +187,32 @@ func TestFailedWriteWhilePaused(t *testing.T) {
 	}
 }
 
+// What a Recv that is being cancelled still brings comes after what was kept,
+// though the pause is over, and its end after that.
+func TestStragglersAfterAResume(t *testing.T) {
+	for _, end := range []error{io.EOF, syscall.ECONNRESET} {
+		w := newWorld(t, quiet(1))
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		w.pair(s, c, nil)
+		_, _ = c.c.Write([]byte("kept, "))
+		w.until("kept, and the Recv has ended", func() bool { return s.c.in.n > 0 && !s.c.recv.Active() })
+		s.c.ResumeReading()
+		op := &s.c.recv // as the backend would, in a later part of the same poll
+		op.Begin()
+		op.Buf = []byte("straggling")
+		op.Deliver(len(op.Buf), nil, true)
+		op.Buf = nil
+		op.Deliver(0, end, false)
+		w.until("lost", func() bool { return s.lost() })
+		if s.got.String() != "kept, straggling" || !errors.Is(s.err, end) {
+			t.Errorf("got %q, %v", s.got.String(), s.err)
+		}
+		c.c.AbortConnection()
+		w.until("client lost", func() bool { return c.lost() })
+	}
+}
+
 // One byte at a time, with a pause after each.
 func TestOneByteAtATime(t *testing.T) {
 	const size = 300
