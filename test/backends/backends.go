@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"fmt"
 	"runtime"
 	"testing"
 
@@ -35,28 +34,14 @@ func EachReal(t *testing.T, f func(w *World)) {
 }
 
 // Seeds runs f on so many simulated networks, whose faults are drawn from
-// their seeds: from 1 on, or only the one that the environment variable
-// MOBIUS_SEED names. A failure names the seed.
-func Seeds(t *testing.T, seeds int, o sim.Options, f func(w *World)) {
-	first, last := 1, seeds
-	if only, ok := seedFromEnvironment(t); ok {
-		first, last = only, only
-	}
-	for seed := first; seed <= last; seed++ {
-		o.Seed = uint64(seed)
-		replay := fmt.Sprintf("MOBIUS_SEED=%d go test -run '^%s$'", seed, t.Name())
-		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Logf("replay: %s", replay)
-				}
-			})
-			f(Simulate(t, o))
-		})
-		if !ok {
-			return // one failure is enough to work on
-		}
-	}
+// their seeds unless o says otherwise; see [sim.Run], whose variables of the
+// environment it obeys.
+func Seeds(t *testing.T, seeds int, o sim.Options, f func(w *World, seed uint64)) {
+	sim.Run(t, seeds, func(t *sim.T) {
+		w := simulate(t, t.Net(o))
+		f(w, t.Seed)
+		w.close() // or the network finds them left over
+	})
 }
 
 // open returns a world on a real backend. Its test is locked to its thread,
@@ -66,11 +51,13 @@ func open(t *testing.T, b Backend) *World {
 	testenv.Leaks(t)
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
-	return newWorld(t, b.Name, nil, func() proactor.Backend {
+	w := newWorld(t, b.Name, nil, func() proactor.Backend {
 		backend, err := b.Open()
 		if err != nil {
 			testenv.Missing(t, "%s: %v", b.Name, err)
 		}
 		return backend
 	})
+	t.Cleanup(w.close)
+	return w
 }

@@ -3,7 +3,6 @@ package backends
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -33,15 +32,24 @@ type World struct {
 const Patience = 30 * time.Second
 
 func newWorld(tb testing.TB, name string, net *sim.Net, open func() proactor.Backend) *World {
-	w := &World{TB: tb, Kind: name, Net: net, open: open}
-	tb.Cleanup(w.close)
-	return w
+	return &World{TB: tb, Kind: name, Net: net, open: open}
 }
 
 // Simulate returns a world on a simulated network.
 func Simulate(tb testing.TB, o sim.Options) *World {
 	tb.Helper()
 	net := sim.New(o)
+	w := simulate(tb, net)
+	tb.Cleanup(func() {
+		w.close()
+		if err := net.Leaks(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return w
+}
+
+func simulate(tb testing.TB, net *sim.Net) *World {
 	return newWorld(tb, "sim", net, func() proactor.Backend {
 		b, err := net.Open()
 		if err != nil {
@@ -160,22 +168,4 @@ func (w *World) close() {
 	for _, t := range w.Troubles {
 		w.Errorf("trouble: %v\n%s", t, t.Stack)
 	}
-	if w.Net != nil {
-		if err := w.Net.Leaks(); err != nil {
-			w.Error(err)
-		}
-	}
-}
-
-// seedFromEnvironment returns the only seed to run, if one is set.
-func seedFromEnvironment(tb testing.TB) (int, bool) {
-	text := os.Getenv("MOBIUS_SEED")
-	if text == "" {
-		return 0, false
-	}
-	seed, err := strconv.Atoi(text)
-	if err != nil {
-		tb.Fatalf("MOBIUS_SEED=%s: %v", text, err)
-	}
-	return seed, true
 }
