@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mobius/internal/invariant"
+	"mobius/internal/splice"
 	"mobius/internal/sys"
 	"mobius/proactor"
 )
@@ -38,6 +39,9 @@ type Backend struct {
 	laterAt time.Duration
 	feeding bool // starved is being served
 
+	pipes  splice.Pool
+	blocks [][]byte // for relays, unused
+
 	inside   *proactor.Op // whose Complete is running, if the op goes on after it
 	released []*proactor.Pin
 	progress uint64        // results and relayed pieces, ever
@@ -60,6 +64,7 @@ func New(selector Selector, o Options) (*Backend, error) {
 	}
 	b.lender.init(b.o, b.Wake)
 	b.workers.Init(b.o.Work, b.o.WorkQueue, b.Wake)
+	b.pipes.Init(b.o.Pipes, b.o.PipeSize)
 	b.events = make([]Event, b.o.Events)
 	return b, nil
 }
@@ -86,7 +91,7 @@ func (b *Backend) Stats() proactor.Stats {
 	s.PeerGone, s.Refused = s.PeerGone+b.Sockets.PeerGone, b.Sockets.Refused
 	s.Ops = b.ops
 	s.Holds, s.Lent = b.lender.holds.Len(), b.lender.pinned()
-	s.Handles = b.Handles()
+	s.Handles, s.Pipes = b.Handles(), b.pipes.Open()
 	return s
 }
 
@@ -99,6 +104,9 @@ func (b *Backend) Submit(op *proactor.Op) {
 	op.Begin()
 	b.stats.Submitted++
 	b.ops++
+	if op.Kind == proactor.OpRelay {
+		b.beginRelay(op)
+	}
 	b.occupy(d, op)
 	b.todo.Push(op)
 }

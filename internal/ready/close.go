@@ -15,6 +15,7 @@ func (b *Backend) Close() error {
 	b.closed = true
 	b.workers.Close()
 	err := b.waker.close()
+	b.pipes.Close()
 	b.CloseAll()
 	return err
 }

@@ -202,18 +202,16 @@ func (b *Backend) turnTime() time.Duration {
 
 // try does what can be done of op now.
 func (b *Backend) try(op *proactor.Op) {
-	if op.B.State == proactor.Stopping && op.Kind != proactor.OpRelay {
-		b.finish(op, op.B.Done, proactor.ErrCanceled)
-		return
-	}
-	if op.Kind == proactor.OpWork {
+	d := b.desc(op.Handle)
+	switch {
+	case op.Kind == proactor.OpRelay:
+		b.relay(d, op)
+	case op.B.State == proactor.Stopping:
+		b.finish(op, sent(op), proactor.ErrCanceled)
+	case op.Kind == proactor.OpWork:
 		if err := b.workers.Start(op); err != nil {
 			b.finish(op, 0, err)
 		}
-		return
-	}
-	d := b.desc(op.Handle)
-	switch {
 	case !supported(op):
 		b.finish(op, 0, proactor.ErrUnsupported)
 	case d == nil:
@@ -227,6 +225,15 @@ func (b *Backend) try(op *proactor.Op) {
 	case op.Kind == proactor.OpConnect:
 		b.connect(d, op)
 	}
+}
+
+// sent returns what the result of an op that ends early says: for a Send how
+// much was sent.
+func sent(op *proactor.Op) int {
+	if op.Kind == proactor.OpSend {
+		return op.B.Done
+	}
+	return 0
 }
 
 // supported reports whether the engine does such an op.

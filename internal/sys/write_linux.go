@@ -51,33 +51,42 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 func WriteVectors(fd int, kind Kind, vectors []unix.Iovec) (int, unix.Errno) {
 	if kind == Other {
 		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
-		return int(n), e
+		return count(n, e)
 	}
 	var msg unix.Msghdr
 	msg.Iov = &vectors[0]
 	msg.SetIovlen(len(vectors))
 	n, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	return int(n), e
+	return count(n, e)
+}
+
+// count is what a system call returned: on an error nothing was moved, though
+// the register says -1.
+func count(n uintptr, e unix.Errno) (int, unix.Errno) {
+	if e != 0 {
+		return 0, e
+	}
+	return int(n), 0
 }
 
 // Write makes one non-blocking write of p, which must not be empty.
 func Write(fd int, kind Kind, p []byte) (int, unix.Errno) {
 	if kind == Other {
 		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-		return int(n), e
+		return count(n, e)
 	}
 	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
 		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
-	return int(n), e
+	return count(n, e)
 }
 
 // Read makes one non-blocking read into p, which must not be empty.
 func Read(fd int, kind Kind, p []byte) (int, unix.Errno) {
 	if kind == Other {
 		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
-		return int(n), e
+		return count(n, e)
 	}
 	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
 		unix.MSG_DONTWAIT, 0, 0)
-	return int(n), e
+	return count(n, e)
 }
