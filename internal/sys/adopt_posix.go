@@ -10,6 +10,9 @@ import (
 
 // Adopt implements proactor.Sockets.
 func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
+	if s.closed {
+		return 0, proactor.ErrClosed
+	}
 	if fd < 0 {
 		return 0, unix.EBADF
 	}

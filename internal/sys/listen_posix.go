@@ -61,6 +61,9 @@ func (l *listener) leave() {
 // or 0.0.0.0 where there is no IPv6; its Address says which. [::] and 0.0.0.0
 // are one family alone.
 func (s *Sockets) Listen(local proactor.Address, o *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
+	if s.closed {
+		return 0, proactor.Address{}, proactor.ErrClosed
+	}
 	if o == nil {
 		o = &proactor.SocketOptions{}
 	}

@@ -20,6 +20,7 @@ type Sockets struct {
 	// PeerGone and Refused count as proactor.Stats says.
 	PeerGone, Refused uint64
 
+	closed  bool
 	reserve int // a descriptor to give up when there are none left; -1 if there is none
 	zones   zones
 	raw     RawAddr // scratch
@@ -38,8 +39,10 @@ func (s *Sockets) Init() error {
 }
 
 // CloseAll closes every handle, busy or not, and the reserve descriptor. The
-// backend calls it when the kernel works on none of them any more.
+// backend calls it when the kernel works on none of them any more. Nothing can be
+// opened or adopted afterwards.
 func (s *Sockets) CloseAll() {
+	s.closed = true
 	s.Each(func(e *Entry) {
 		e.Busy = 0
 		s.closeEntry(e)
@@ -64,6 +67,9 @@ func Domain(a proactor.Address) int {
 
 // Stream implements proactor.Sockets.
 func (s *Sockets) Stream(remote proactor.Address, o *proactor.SocketOptions) (proactor.Handle, error) {
+	if s.closed {
+		return 0, proactor.ErrClosed
+	}
 	if remote.Kind() != proactor.TCP && remote.Kind() != proactor.Unix {
 		return 0, unix.EPROTONOSUPPORT
 	}
