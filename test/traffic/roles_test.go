@@ -20,8 +20,16 @@ import (
 // roles are the servers that this test binary can be, in a process of its own,
 // so that what the process allocates is the server's alone.
 func roles() map[string]func(backend, upstream string) error {
-	return map[string]func(backend, upstream string) error{"echo": echoRole, "proxy": proxyRole}
+	return map[string]func(backend, upstream string) error{
+		"echo":        func(backend, _ string) error { return echoRole(backend, proactor.SocketOptions{}) },
+		"proxy":       func(backend, upstream string) error { return proxyRole(backend, upstream, proactor.SocketOptions{}) },
+		"echo-small":  func(backend, _ string) error { return echoRole(backend, smallBuffers) },
+		"proxy-small": func(backend, upstream string) error { return proxyRole(backend, upstream, smallBuffers) },
+	}
 }
+
+// smallBuffers make output queue in the process, and not in the kernel.
+var smallBuffers = proactor.SocketOptions{SendBuffer: 4 << 10, RecvBuffer: 4 << 10}
 
 // playRole runs a role, "NAME BACKEND UPSTREAM", and returns the process's
 // exit status.
@@ -103,30 +111,39 @@ func tellMallocs() {
 	}
 }
 
-// An echoProtocol sends back what it gets: the three lines of the README.
+// loopback is a port of the kernel's choice.
+func loopback() proactor.Address {
+	return proactor.IPAddress(proactor.TCP, netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+}
+
+// An echoProtocol sends back what it gets, and takes no more while its peer
+// does not read.
 type echoProtocol struct{ t mobius.Transport }
 
 func (e *echoProtocol) ConnectionMade(t mobius.Transport) { e.t = t }
 func (e *echoProtocol) ConnectionLost(error)              {}
+func (e *echoProtocol) PauseWriting()                     { e.t.PauseReading() }
+func (e *echoProtocol) ResumeWriting()                    { e.t.ResumeReading() }
 func (e *echoProtocol) DataReceived(p []byte) {
 	if _, err := e.t.Write(p); err != nil {
 		e.t.CloseWithError(err)
 	}
 }
 
-func echoRole(backend, _ string) error {
+func echoRole(backend string, o proactor.SocketOptions) error {
 	r, err := mobius.New(mobius.Options{Backend: backend})
 	if err != nil {
 		return err
 	}
-	port, err := r.ListenTCP("127.0.0.1:0", mobius.FactoryFunc(func(mobius.Address) mobius.Protocol { return &echoProtocol{} }))
+	build := mobius.FactoryFunc(func(mobius.Address) mobius.Protocol { return &echoProtocol{} })
+	port, err := r.Listen(loopback(), build, mobius.ListenOptions{Socket: &o})
 	if err != nil {
 		return err
 	}
 	return run(r, port.Addr())
 }
 
-func proxyRole(backend, upstream string) error {
+func proxyRole(backend, upstream string, o proactor.SocketOptions) error {
 	to, err := proactor.ParseAddress("tcp", upstream)
 	if err != nil {
 		return err
@@ -139,12 +156,11 @@ func proxyRole(backend, upstream string) error {
 	if err != nil {
 		return err
 	}
-	p, err := proxy.New(r.Loops(), proxy.Options{Route: route})
+	p, err := proxy.New(r.Loops(), proxy.Options{Route: route, Listener: o, Upstream: o})
 	if err != nil {
 		return err
 	}
-	at := proactor.IPAddress(proactor.TCP, netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
-	if err := p.Listen(at); err != nil {
+	if err := p.Listen(loopback()); err != nil {
 		return err
 	}
 	return run(r, p.Addrs()[0])

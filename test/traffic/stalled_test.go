@@ -1,10 +1,14 @@
 package traffic
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,13 +20,20 @@ const (
 	goodPeers    = 100
 )
 
-// 1,000 peers send and never read, until nothing more is taken from them; 100
-// good ones beside them are served as before. What one of a good peer's
-// echoes may take is generous, since CI machines are what they are; the two
-// figures are logged.
+// 1,000 peers send and never read, and 100 good ones beside them are served as
+// before. What one of a good peer's echoes may take is generous, since CI
+// machines are what they are; the figures are logged. With small socket buffers
+// the output of the peers that do not read queues in the process, so that each
+// of them has buffers held, or copied.
 func TestPeersThatStopReading(t *testing.T) {
 	for _, backend := range backends() {
 		t.Run("echo/"+backend, func(t *testing.T) { besideStalled(t, startEcho(t, backend)) })
+		t.Run("small buffers/echo/"+backend, func(t *testing.T) {
+			besideStalled(t, startRole(t, "echo-small", backend, "-").proxied)
+		})
+		t.Run("small buffers/proxy/"+backend, func(t *testing.T) {
+			besideStalled(t, startRole(t, "proxy-small", backend, serve(t, echo)).proxied)
+		})
 	}
 	eachProxy(t, func(t *testing.T, start func(*testing.T, string, ...string) *proxied) {
 		besideStalled(t, start(t, serve(t, echo)))
@@ -50,34 +61,80 @@ func resident(t *testing.T, p *proxied) int {
 	return p.process.status(t, "VmRSS")
 }
 
-// stall opens the peers that send and do not read; each has sent until the
-// kernel took no more for a while, so that whatever queues on the way is full.
+// stall opens the peers that do not read. Each sends until the kernel has taken
+// nothing more for a while, so that whatever queues on the way is full, or
+// 256 KiB, since more from each would use up the memory that the kernel has
+// for TCP (tcp_mem), and measure that; for the same reason their own buffers
+// are small.
 func stall(t *testing.T, addr string) {
 	t.Helper()
 	var all sync.WaitGroup
-	piece := make([]byte, 64<<10)
+	var sent atomic.Int64
 	for range stalledPeers {
-		all.Go(func() {
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Errorf("dial: %v", err)
-				return
-			}
-			t.Cleanup(func() { _ = c.Close() })
-			if err := c.(*net.TCPConn).SetReadBuffer(8 << 10); err != nil {
-				t.Errorf("read buffer: %v", err)
-			}
-			for range 64 { // 4 MiB at most: more than sockets and queues take
-				if err := c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
-					t.Errorf("deadline: %v", err)
-				}
-				if _, err := c.Write(piece); err != nil {
-					return
-				}
-			}
-		})
+		c := dialSmall(t, addr)
+		all.Go(func() { sent.Add(pour(t, c, 256<<10)) })
 	}
 	all.Wait()
+	t.Logf("each peer that stopped reading has sent %d KiB", sent.Load()/stalledPeers>>10)
+}
+
+// What one peer that does not read may send is bounded, by the queues on the way.
+func TestAPeerThatStopsReadingIsSlowedDown(t *testing.T) {
+	const most = 64 << 20
+	bounded := func(t *testing.T, front *proxied) {
+		t.Helper()
+		n := pour(t, dialSmall(t, front.addr), most)
+		t.Logf("a peer that does not read could send %d KiB", n>>10)
+		if n >= most {
+			t.Errorf("a peer that does not read could send %d MiB: nothing slows it down", most>>20)
+		}
+	}
+	for _, backend := range backends() {
+		t.Run("echo/"+backend, func(t *testing.T) { bounded(t, startEcho(t, backend)) })
+	}
+	eachProxy(t, func(t *testing.T, start func(*testing.T, string, ...string) *proxied) {
+		bounded(t, start(t, serve(t, echo)))
+	})
+}
+
+// pour sends so many bytes, or until none is taken for a while, and returns
+// how many were.
+func pour(t *testing.T, c net.Conn, most int) int64 {
+	piece := make([]byte, 16<<10)
+	sent := 0
+	for sent < most {
+		if err := c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+			t.Errorf("deadline: %v", err)
+		}
+		n, err := c.Write(piece)
+		sent += n
+		if err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("a peer that does not read: %v", err)
+			}
+			break
+		}
+	}
+	return int64(sent)
+}
+
+// dialSmall connects with the smallest receive buffer and a small send buffer.
+func dialSmall(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) {
+			err = errors.Join(
+				syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10),
+				syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 16<<10))
+		}), err)
+	}}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // goodEchoes returns the 99th percentile of the echo times of good peers.
