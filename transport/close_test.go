@@ -288,6 +288,11 @@ func TestDeadlines(t *testing.T) {
 		if took < tc.after || took > tc.after+tc.after/looks+time.Millisecond {
 			t.Errorf("%s: after %v, want %v", tc.name, took, tc.after)
 		}
+		if tc.kind == TimedOut && c.c.flags.has(paused) { // it is told that it did not get all
+			c.c.ResumeReading()
+			w.until("client lost", func() bool { return c.lost() })
+			c.want(Lost, syscall.ECONNRESET)
+		}
 		c.c.AbortConnection()
 		w.until("client lost", func() bool { return c.lost() })
 	}
