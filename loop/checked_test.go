@@ -1,0 +1,5 @@
+package loop_test
+
+import "mobius/internal/invariant"
+
+const checked = invariant.Enabled
