@@ -20,27 +20,3 @@ func Blocks(text, language string) []string {
 	}
 	return out
 }
-
-// Program returns what of a Go file is left once it is written as a program:
-// without comments before the package clause, which becomes main; the first
-// example function is func main, the comment with its output is left out.
-func Program(file string) string {
-	var out []string
-	started := false
-	for line := range strings.Lines(file) {
-		line = strings.TrimRight(line, "\n")
-		switch {
-		case !started && !strings.HasPrefix(line, "package "):
-			continue
-		case !started:
-			started = true
-			line = "package main"
-		case strings.HasPrefix(line, "func Example") && strings.HasSuffix(line, "() {"):
-			line = "func main() {"
-		case strings.HasPrefix(strings.TrimSpace(line), "// Output:"), strings.HasPrefix(strings.TrimSpace(line), "// Unordered output:"):
-			continue
-		}
-		out = append(out, line)
-	}
-	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
-}
