@@ -113,8 +113,12 @@ func (l *Loop) over() bool {
 		l.Start(&l.drainEnd, time.Duration(l.grace.Load()))
 	}
 	l.tell(finishAll)
-	return l.Members() == 0 && !l.calls.pending() && !l.flushes.pending()
+	return l.drained() && !l.calls.pending() && !l.flushes.pending()
 }
+
+// drained reports whether a drain has nothing left to wait for: then there
+// must be no wait, or the last member's leaving in a flush goes unnoticed.
+func (l *Loop) drained() bool { return state(l.state.Load()) == draining && l.Members() == 0 }
 
 // fail makes err the reason for which the loop stops, unless there is one.
 func (l *Loop) fail(err error) {

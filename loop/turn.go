@@ -50,7 +50,7 @@ func (l *Loop) flush() {
 
 // wait returns how long the next poll may wait.
 func (l *Loop) wait(limit time.Duration) time.Duration {
-	if l.flushes.pending() || l.calls.pending() || l.wanted() {
+	if l.flushes.pending() || l.calls.pending() || l.wanted() || l.drained() {
 		return 0
 	}
 	wait := longestPoll
