@@ -41,6 +41,8 @@ type Reactor struct {
 	dials   atomic.Uint32 // round robin
 	stopped chan struct{} // closed when the loops have ended
 
+	draining atomic.Bool // in a Shutdown loops may end one by one
+
 	setups sync.WaitGroup // calls that use the loops before Run
 
 	mu    sync.Mutex
@@ -118,8 +120,11 @@ func (r *Reactor) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, r.Stop)()
 	var failed error
 	for range r.loops {
-		failed = errors.Join(failed, <-ends)
-		r.Stop()
+		err := <-ends
+		failed = errors.Join(failed, err)
+		if err != nil || !r.draining.Load() {
+			r.Stop()
+		}
 	}
 	return failed
 }
@@ -159,6 +164,7 @@ func (r *Reactor) Shutdown(ctx context.Context) error {
 		drained.Go(func() { p.Shutdown(ctx) }) // what is wrong with it, the loops' ends will tell
 	}
 	drained.Wait()
+	r.draining.Store(true)
 	for _, l := range r.loops {
 		l.Shutdown(longest)
 	}

@@ -408,6 +408,52 @@ func TestShutdownHasADeadline(t *testing.T) {
 	})
 }
 
+// A Shutdown waits for clients on every loop, though other loops have nothing
+// left to do before.
+func TestShutdownWaitsForEveryLoop(t *testing.T) {
+	everyBackend(t, func(t *testing.T, name string) {
+		r := start(t, Options{Backend: name, Loops: 3})
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		client := &quiet{make(chan struct{}, 1), make(chan error, 1)}
+		if _, err := r.ConnectTCP(ln.Addr().String(), Client{Factory: FactoryFunc(func(Address) Protocol { return client })}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, client.made)
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ended := make(chan error, 1)
+		go func() { ended <- r.Shutdown(context.Background()) }()
+		c.SetDeadline(time.Now().Add(patience))
+		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the server read %d bytes, %v; want the client's end", n, err)
+		}
+		c.Close()
+		var e *ConnError
+		if err := wait(t, client.lost); !errors.As(err, &e) || e.Kind != Done {
+			t.Errorf("the client was lost with %v, want Done", err)
+		}
+		if err := wait(t, ended); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+type quiet struct {
+	made chan struct{}
+	lost chan error
+}
+
+func (q *quiet) ConnectionMade(Transport) { q.made <- struct{}{} }
+func (q *quiet) DataReceived([]byte)      {}
+func (q *quiet) ConnectionLost(err error) { q.lost <- err }
+
 func TestShutdownAndCloseBeforeRun(t *testing.T) {
 	for _, end := range []func(*Reactor) error{(*Reactor).Close, func(r *Reactor) error { return r.Shutdown(context.Background()) }} {
 		r, err := New(Options{Loops: 2})
