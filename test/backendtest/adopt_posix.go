@@ -17,7 +17,7 @@ import (
 
 func s15DetachedIsUsableByOthers(w *world) {
 	w.each(func() {
-		a, b := w.connect()
+		a, b, _ := w.connectWith(&proactor.SocketOptions{})
 		r := b.read(1)
 		a.say(made(1, 0, 100))
 		w.until("bytes arrive", r.has(100))

@@ -33,9 +33,12 @@ type Config struct {
 
 	Virtual     bool // time is virtual: it moves only in Poll
 	Descriptors bool // handles are descriptors of this process: Adopt and Detach deal in them
-	Hostile     bool // limits are tiny: amounts are scaled down
+	Hostile     bool // limits are tiny: socket buffers are too, and amounts are scaled down
 	AnyThread   bool // Poll does not look at threads
 	Allocates   bool // operations may allocate
+
+	// Scale is what Hostile divides amounts by; 0 means 32.
+	Scale int
 
 	// Holds is the cap on holds that Open has set, if the tests shall count on
 	// reaching it; 0 if it is too large for that or unknown.
@@ -49,7 +52,7 @@ type Config struct {
 	Child func(status int) *proactor.Command
 
 	// Patience is how long a test waits for what must happen, by the backend's
-	// clock; 0 means 30 s.
+	// clock; 0 means 30 s, or two hours of virtual time.
 	Patience time.Duration
 
 	// Seed varies the random choices of the tests.
@@ -104,6 +107,9 @@ func (c Config) run(tb testing.TB, test Test) {
 	tb.Helper()
 	if c.Patience == 0 {
 		c.Patience = 30 * time.Second
+		if c.Virtual {
+			c.Patience = 2 * time.Hour
+		}
 	}
 	warm()
 	before := takeInventory()

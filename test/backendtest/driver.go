@@ -18,6 +18,8 @@ type driver struct {
 	probes  []*probe
 	handles []proactor.Handle // open, in the order in which they were made
 
+	atEnd []func() // what to do when all ops have ended
+
 	polling     bool // inside Poll
 	calling     bool // inside Submit, Cancel or Resume
 	completing  bool // inside Complete
@@ -72,7 +74,7 @@ func (d *driver) disown(h proactor.Handle) {
 func (d *driver) close(h proactor.Handle) {
 	d.w.Helper()
 	var err error
-	d.w.until("CloseFD no longer answers ErrBusy", func() bool {
+	d.w.settles("CloseFD no longer answers ErrBusy", func() bool {
 		err = d.b.CloseFD(h)
 		return err != proactor.ErrBusy
 	})

@@ -23,6 +23,7 @@ type chunk struct {
 func newEcho(s stream) *echo {
 	e := &echo{d: s.d, recv: s.d.probe(proactor.OpRecv, s.h), send: s.d.probe(proactor.OpSend, s.h)}
 	e.recv.on, e.send.on = e.received, e.sent
+	s.d.atEnd = append(s.d.atEnd, e.drop)
 	return e
 }
 

@@ -95,7 +95,7 @@ func (k *keeper) releaseAll() {
 // brief is how long a test watches that something does not happen.
 func (w *world) brief() time.Duration {
 	if w.cfg.Virtual {
-		return 2 * time.Second
+		return 20 * time.Second
 	}
 	return 15 * time.Millisecond
 }

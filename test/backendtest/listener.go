@@ -49,7 +49,7 @@ func (d *driver) listen(o *proactor.SocketOptions) *listener {
 // bind starts to listen on an address, and does not accept yet.
 func (d *driver) bind(at proactor.Address, o *proactor.SocketOptions) *listener {
 	d.w.Helper()
-	h, local, err := d.b.Listen(at, o)
+	h, local, err := d.b.Listen(at, d.w.buffers(o))
 	if err != nil {
 		d.w.Fatalf("Listen(%v): %v", at, err)
 	}
@@ -106,10 +106,21 @@ func (d *driver) dial(to proactor.Address) *dialer {
 	return c
 }
 
+// least are the smallest socket buffers that the kernel makes.
+var least = &proactor.SocketOptions{SendBuffer: 1, RecvBuffer: 1}
+
+// buffers returns o, or if it is nil what a test with hostile limits uses.
+func (w *world) buffers(o *proactor.SocketOptions) *proactor.SocketOptions {
+	if o == nil && w.cfg.Hostile {
+		return least
+	}
+	return o
+}
+
 // socket returns a socket that may connect to an address.
 func (d *driver) socket(to proactor.Address, o *proactor.SocketOptions) proactor.Handle {
 	d.w.Helper()
-	h, err := d.b.Stream(to, o)
+	h, err := d.b.Stream(to, d.w.buffers(o))
 	if err != nil {
 		d.w.Fatalf("Stream(%v): %v", to, err)
 	}

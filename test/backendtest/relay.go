@@ -389,17 +389,12 @@ func s11SinkFails(w *world) {
 			w.step()
 		}
 		c.sink.reset()
-		off := bulk + 1000
-		w.until("the relay ends", func() bool {
-			if x.isIdle() {
-				return true
-			}
-			if out.isDone() { // what hits a dead stream brings its error back
-				n, _ := c.source.d.b.TryWrite(c.source.h, [][]byte{made(1, off, 1)})
-				off += int64(n)
-			}
-			return false
-		})
+		w.within(w.brief(), x.isIdle)
+		for off := bulk + 1000; x.live && out.isDone() && off < bulk+1100; off++ {
+			c.source.tryAll(1, off, 1) // what hits a dead stream brings its error back
+			w.within(w.brief(), x.isIdle)
+		}
+		w.until("the relay ends", x.isIdle)
 		if !isReset(x.err) || x.r.Side != proactor.Sink {
 			w.Fatalf("%v of the %v; want ECONNRESET or EPIPE of the sink", x.err, x.r.Side)
 		}

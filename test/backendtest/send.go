@@ -51,7 +51,7 @@ func s2cCanceledSendGoesOnWhereItEnded(w *world) {
 	a, b, _ := w.connectWith(small)
 	total := int64(w.size(3 << 20))
 	r := b.read(6)
-	out := a.write(6, total, nil)
+	out := a.write(6, total, func() int { return 200_000 })
 	canceled := 0
 	for out.sent < total {
 		for range w.rand.IntN(4) {

@@ -167,7 +167,7 @@ func s9RefuseResets(w *world) {
 		clients[i] = w.client.dial(l.local).wait()
 	}
 	refused := 0
-	w.until("all pending connections are refused", func() bool {
+	w.settles("all pending connections are refused", func() bool {
 		n, err := w.server.b.Refuse(l.h, 2)
 		if err != nil || n > 2 {
 			w.Fatalf("Refuse(2): %d, %v", n, err)

@@ -125,11 +125,11 @@ func s14CancelOfAStartedWork(w *world) {
 		ops[i] = p
 		p.submit()
 	}
-	w.until("some run", func() bool { return len(started) > 0 })
+	w.settles("some run", func() bool { return len(started) > 0 })
 	for _, p := range ops {
 		p.cancel()
 	}
-	w.until("those that have not started end", func() bool {
+	w.settles("those that have not started end", func() bool {
 		ended := 0
 		for _, p := range ops {
 			if p.isIdle() {

@@ -94,6 +94,17 @@ func (w *world) until(what string, cond func() bool) {
 	}
 }
 
+// settles is until for what comes true without an event: it looks again after
+// each small step.
+func (w *world) settles(what string, cond func() bool) {
+	for end := w.now() + w.cfg.Patience; !cond(); w.step() {
+		if w.now() > end {
+			w.Helper()
+			w.Fatalf("waited %v in vain: %s\n%s", w.cfg.Patience, what, w.dump())
+		}
+	}
+}
+
 // within turns until cond holds or d has passed, and reports whether it holds.
 func (w *world) within(d time.Duration, cond func() bool) bool {
 	for end := w.now() + d; !cond(); {
@@ -201,11 +212,14 @@ func (d *driver) finish() {
 	for _, p := range d.probes {
 		w.until("every op ends after Cancel", p.isIdle)
 	}
+	for _, f := range d.atEnd {
+		f()
+	}
 	for len(d.handles) > 0 {
 		d.close(d.handles[0])
 	}
 	var s proactor.Stats
-	w.until("Ops, Holds, Handles and Lent are back where they were at the start", func() bool {
+	w.settles("Ops, Holds, Handles and Lent are back where they were at the start", func() bool {
 		s = d.b.Stats()
 		return s.Ops == d.base.Ops && s.Holds == 0 && s.Handles == d.base.Handles && s.Lent == d.base.Lent
 	})
@@ -238,7 +252,7 @@ func (w *world) abandon() {
 // size scales an amount of bytes or of rounds to the backend's limits.
 func (w *world) size(n int) int {
 	if w.cfg.Hostile {
-		n /= 32
+		n /= max(w.cfg.Scale, 32)
 	}
 	return max(n, 1)
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"mobius/internal/testenv"
 	"mobius/proactor"
 	"mobius/sim"
 	"mobius/test/backendtest"
@@ -48,3 +49,32 @@ func simulated(o sim.Options) backendtest.Config {
 }
 
 func TestSim(t *testing.T) { simulated(sim.Options{Seed: 1, Faults: sim.NoFaults}).Run(t) }
+
+// TestSimHarmless runs the suite with all that a kernel may do at any time:
+// another mixture for each seed.
+func TestSimHarmless(t *testing.T) {
+	for seed := uint64(1); seed <= seeds(t); seed++ {
+		t.Run("seed="+itoa(int(seed)), func(t *testing.T) {
+			simulated(sim.Options{Seed: seed, Harmless: true}).Run(t)
+		})
+	}
+}
+
+// TestSimTiny runs the suite with two buffers of 100 bytes.
+func TestSimTiny(t *testing.T) {
+	for seed := uint64(1); seed <= seeds(t); seed++ {
+		t.Run("seed="+itoa(int(seed)), func(t *testing.T) {
+			c := simulated(sim.Options{Seed: seed, Harmless: true, Buffers: 2, BufferSize: 100, Holds: 2})
+			c.Hostile, c.Holds, c.Starves = true, 2, true
+			c.Run(t)
+		})
+	}
+}
+
+// seeds returns how many seeds are tried.
+func seeds(t *testing.T) uint64 {
+	if testenv.Long() {
+		return 1000
+	}
+	return 6
+}

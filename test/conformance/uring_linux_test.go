@@ -1,0 +1,85 @@
+package conformance
+
+import (
+	"errors"
+	"testing"
+
+	"mobius/internal/testenv"
+	"mobius/proactor"
+	"mobius/test/backendtest"
+	"mobius/uring"
+)
+
+// onUring returns a configuration for rings with the given options.
+func onUring(o uring.Options) backendtest.Config {
+	return backendtest.Config{
+		Name: "uring",
+		Open: func(tb testing.TB) proactor.Backend {
+			tb.Helper()
+			b, err := uring.Open(o)
+			if errors.Is(err, uring.ErrUnavailable) {
+				testenv.Missing(tb, "%v", err)
+			}
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return b
+		},
+		Unsupported: notYet,
+		Descriptors: true,
+	}
+}
+
+// incremental reports whether the kernel at hand has incremental buffers.
+func incremental() bool {
+	for _, c := range uring.Probe().Choices {
+		if c.Feature == uring.Incremental {
+			return c.Used
+		}
+	}
+	return false
+}
+
+// TestUring runs the suite on rings as they are shipped, restrictions included.
+func TestUring(t *testing.T) { onUring(uring.Options{}).Run(t) }
+
+// TestUringPlain runs it with rings of whole buffers, by size class.
+func TestUringPlain(t *testing.T) { onUring(uring.Options{Plain: true}).Run(t) }
+
+// tinyRing are limits that are reached all the time.
+var tinyRing = uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 256, Plain: true}
+
+// TestUringTiny runs it with a submission queue of 4, a completion queue of 8,
+// two buffers of 64 and of 512 bytes, and minimum socket buffers.
+func TestUringTiny(t *testing.T) {
+	for _, size := range []int{64, 512} {
+		t.Run("buffer="+itoa(size), func(t *testing.T) {
+			o := tinyRing
+			o.BufferSize = size
+			hostile(onUring(o), 1).Run(t)
+		})
+	}
+}
+
+// TestUringIncrementalTiny shares two small buffers among all streams.
+func TestUringIncrementalTiny(t *testing.T) {
+	if !incremental() {
+		testenv.Missing(t, "this kernel has no incremental buffers")
+	}
+	o := tinyRing
+	o.Plain, o.BufferSize = false, 4096
+	hostile(onUring(o), 0).Run(t)
+}
+
+// TestUringMasked plays older kernels: it runs the suite without each feature
+// in turn, and without all of them.
+func TestUringMasked(t *testing.T) {
+	all := uring.Features()
+	for _, f := range all {
+		t.Run("without="+string(f), func(t *testing.T) { onUring(uring.Options{Without: []uring.Feature{f}}).Run(t) })
+	}
+	t.Run("without=all", func(t *testing.T) { onUring(uring.Options{Without: all}).Run(t) })
+}
+
+// TestUringUnrestricted runs it without the allow-list.
+func TestUringUnrestricted(t *testing.T) { onUring(uring.Options{Unrestricted: true}).Run(t) }
