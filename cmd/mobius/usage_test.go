@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// call runs mobius to its end.
+func call(t *testing.T, args ...string) (status int, out, errs string) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// What cannot be done as asked is one clear line on stderr and exit status 2.
+func TestBadInput(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port, to := "tcp://"+busy.Addr().String(), "--to=tcp://127.0.0.1:9"
+	free := "--listen=tcp://127.0.0.1:0"
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{`unknown command "prox"`, []string{"prox"}},
+		{`unknown command "--nonsense"`, []string{"--nonsense"}},
+		{"not defined: -nonsense", []string{"proxy", "--nonsense"}},
+		{`unexpected argument "extra"`, []string{"proxy", "extra"}},
+		{`unexpected argument "extra"`, []string{"probe", "extra"}},
+		{`unexpected argument "extra"`, []string{"version", "extra"}},
+		{"flag needs an argument: -listen", []string{"proxy", "--listen"}},
+		{"has no scheme", []string{"proxy", "--listen", "127.0.0.1:8080"}},
+		{"tls:// is not supported yet", []string{"proxy", "--listen", "tls://127.0.0.1:8080"}},
+		{"udp:// is not supported yet", []string{"proxy", "--to", "udp://127.0.0.1:8080"}},
+		{`scheme is "http"`, []string{"proxy", free, "--to", "http://127.0.0.1:8080"}},
+		{`port is "99999"`, []string{"proxy", "--listen", "tcp://127.0.0.1:99999"}},
+		{"path is relative", []string{"proxy", "--listen", "unix://x"}},
+		{"no host to connect to", []string{"proxy", free, "--to", "tcp://:80"}},
+		{`host "no-such-host.invalid" has no address`, []string{"proxy", free, "--to", "tcp://no-such-host.invalid:80"}},
+		{"address already in use", []string{"proxy", "--listen", port, to}},
+		{"address already in use", []string{"proxy", "--listen", port}},
+		{"address already in use", []string{"proxy", "--listen", port, to, "--loops", "2", "--reuseport"}},
+		{"address already in use", []string{"proxy", free, "--listen", port, to}},
+		{"address already in use", []string{"proxy", free, to, "--status", busy.Addr().String()}},
+		{"address already in use", []string{"echo", "--listen", port}},
+		{"--listen \"unix://" + file, []string{"echo", "--listen", "unix://" + file}},
+		{"cannot assign requested address", []string{"echo", "--listen", "tcp://192.0.2.1:0"}},
+		{"--status \"nonsense\": want HOST:PORT", []string{"proxy", free, to, "--status", "nonsense"}},
+		{`--backend is "select"`, []string{"proxy", free, to, "--backend", "select"}},
+		{`backend "kqueue": Linux has uring and epoll`, []string{"echo", free, "--backend", "kqueue"}},
+		{"--loops is 0", []string{"proxy", free, to, "--loops", "0"}},
+		{"--loops is 1000000", []string{"proxy", free, to, "--loops", "1000000"}},
+		{"invalid value \"x\" for flag -loops", []string{"proxy", free, to, "--loops", "x"}},
+		{"--idle-timeout is -1s", []string{"proxy", free, to, "--idle-timeout", "-1s"}},
+		{"--connect-timeout is 0s", []string{"proxy", free, to, "--connect-timeout", "0"}},
+		{"--drain-timeout is -1s", []string{"proxy", free, to, "--drain-timeout", "-1s"}},
+		{"invalid value \"soon\"", []string{"proxy", free, to, "--drain-timeout", "soon"}},
+		{"--listen is missing", []string{"echo"}},
+		{"65 --to, want at most 64", append([]string{"proxy", free}, repeat(to, 65)...)},
+	} {
+		if strings.Contains(c.want, "Linux") && goos != "linux" {
+			continue
+		}
+		status, out, errs := call(t, c.args...)
+		if status != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {
+			t.Errorf("mobius %q: status %d, stdout %q, stderr %q; want status 2 and one line with %q", c.args, status, out, errs, c.want)
+		}
+		if !strings.HasPrefix(errs, "mobius") {
+			t.Errorf("mobius %q: stderr does not say who speaks: %q", c.args, errs)
+		}
+	}
+	if status, _, errs := call(t); status != exitUsage || !strings.Contains(errs, "Usage:") {
+		t.Errorf("mobius alone: status %d, stderr %q", status, errs)
+	}
+}
+
+func repeat(s string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = s
+	}
+	return out
+}
+
+func TestHelp(t *testing.T) {
+	for want, args := range map[string][]string{
+		"mobius proxy":            {"help"},
+		"mobius echo":             {"--help"},
+		"-half-closed-timeout":    {"proxy", "--help"},
+		"unix:///PATH":            {"help", "proxy"},
+		"Usage: mobius echo":      {"echo", "-h"},
+		"Usage: mobius probe":     {"probe", "--help"},
+		"go1.":                    {"version"},
+		" " + goos + "/" + goarch: {"--version"},
+	} {
+		status, out, errs := call(t, args...)
+		if status != 0 || errs != "" || !strings.Contains(out, want) {
+			t.Errorf("mobius %q: status %d, stdout %q, stderr %q; want %q", args, status, out, errs, want)
+		}
+	}
+}
+
+// Every flag that the help of a command names is explained there.
+func TestHelpNamesEveryFlag(t *testing.T) {
+	for command, flags := range map[string][]string{
+		"proxy": {"listen", "to", "backend", "loops", "status", "connect-timeout", "idle-timeout", "half-closed-timeout",
+			"drain-timeout", "reuseport", "access-log"},
+		"echo":  {"listen", "backend", "loops", "status", "drain-timeout"},
+		"probe": {"json"},
+	} {
+		_, out, _ := call(t, command, "--help")
+		for _, f := range flags {
+			if !strings.Contains(out, "  -"+f) {
+				t.Errorf("mobius %s --help does not name --%s", command, f)
+			}
+		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	status, out, errs := call(t, "probe", "--json")
+	var report struct {
+		OS      string
+		Version string
+		Backend struct{ Name, Why string }
+		Error   string
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || status != 0 || errs != "" {
+		t.Fatalf("status %d, %v, stderr %q", status, err, errs)
+	}
+	if report.OS != goos || report.Version == "" || report.Backend.Name != backends(t)[0] || report.Backend.Why == "" || report.Error != "" {
+		t.Errorf("probe says %+v, want the backend %s", report, backends(t)[0])
+	}
+	status, out, errs = call(t, "probe")
+	if status != 0 || errs != "" || !strings.Contains(out, "backend     "+backendTitle(report.Backend.Name)+": "+report.Backend.Why) {
+		t.Errorf("status %d, stdout %q, stderr %q", status, out, errs)
+	}
+}
