@@ -18,111 +18,116 @@ import (
 // them).
 func TestCloseDeliversWhatIsPending(t *testing.T) {
 	const size = 32 << 20
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) {
-		if _, err := r.c.Write(pattern(0, size)); err != nil {
-			t.Error(err)
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) {
+			if _, err := r.c.Write(pattern(0, size)); err != nil {
+				t.Error(err)
+			}
+			r.c.LoseConnection()
 		}
-		r.c.LoseConnection()
-	}
-	w.pair(s, c, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Errorf("the client got %d bytes, or others", c.got.Len())
-	}
-	s.want(Done, net.ErrClosed)
-	c.want(Done, io.EOF)
+		w.pair(s, c, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Errorf("the client got %d bytes, or others", c.got.Len())
+		}
+		s.want(Done, net.ErrClosed)
+		c.want(Done, io.EOF)
+	})
 }
 
 // the peer finishes while 20 MiB are pending.
 func TestPeersEndDoesNotDiscardOutput(t *testing.T) {
 	const size = 20 << 20
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, size)) }
-	c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
-	w.pair(s, half{c}, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Errorf("the client got %d bytes, or others", c.got.Len())
-	}
-	s.want(Done, io.EOF)
-	if want := []string{"made", "write lost", "read lost", "lost"}; !slices.Equal(c.events, want) {
-		t.Errorf("client: %v, want %v", c.events, want)
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, size)) }
+		c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
+		w.pair(s, half{c}, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Errorf("the client got %d bytes, or others", c.got.Len())
+		}
+		s.want(Done, io.EOF)
+		if want := []string{"made", "write lost", "read lost", "lost"}; !slices.Equal(c.events, want) {
+			t.Errorf("client: %v, want %v", c.events, want)
+		}
+	})
 }
 
 // the server closes with unread input, to a client that writes on and
 // reads slowly.
 func TestUnreadInputDoesNotDestroyOutput(t *testing.T) {
 	const size = 2_000_000
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 10_000)); r.c.PauseReading() }
-	w.pair(s, c, nil)
-	w.pass(time.Second)
-	_, _ = s.c.Write(pattern(0, size))
-	s.c.LoseConnection()
-	for !s.lost() && !c.lost() && c.got.Len() < size {
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 10_000)); r.c.PauseReading() }
+		w.pair(s, c, nil)
+		w.pass(time.Second)
+		_, _ = s.c.Write(pattern(0, size))
+		s.c.LoseConnection()
+		for !s.lost() && !c.lost() && c.got.Len() < size {
+			c.c.ResumeReading()
+			before := c.got.Len()
+			w.until("some bytes", func() bool { return c.got.Len() > before || c.lost() })
+			c.c.PauseReading()
+			_, _ = c.c.Write(pattern(0, 1000))
+			w.pass(time.Millisecond)
+		}
 		c.c.ResumeReading()
-		before := c.got.Len()
-		w.until("some bytes", func() bool { return c.got.Len() > before || c.lost() })
-		c.c.PauseReading()
-		_, _ = c.c.Write(pattern(0, 1000))
-		w.pass(time.Millisecond)
-	}
-	c.c.ResumeReading()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Errorf("the client got %d bytes, or others; it ended with %v", c.got.Len(), c.err)
-	}
-	s.want(Done, net.ErrClosed)
-	if s.got.Len() != 0 {
-		t.Errorf("%d bytes were delivered to one who was paused and closed", s.got.Len())
-	}
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Errorf("the client got %d bytes, or others; it ended with %v", c.got.Len(), c.err)
+		}
+		s.want(Done, net.ErrClosed)
+		if s.got.Len() != 0 {
+			t.Errorf("%d bytes were delivered to one who was paused and closed", s.got.Len())
+		}
+	})
 }
 
 // The peers' loss: request, CloseWrite, and a reply that comes 100 ms later.
 func TestReplyAfterThePeersEnd(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("request")); r.c.LoseWriteConnection() }
-	w.pair(half{s}, half{c}, nil)
-	w.until("request there", func() bool { return len(s.events) == 2 })
-	w.pass(100 * time.Millisecond)
-	_, _ = s.c.Write([]byte("reply"))
-	s.c.LoseConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if s.got.String() != "request" || c.got.String() != "reply" {
-		t.Errorf("server got %q, client %q", s.got.String(), c.got.String())
-	}
-	if want := []string{"made", "read lost", "lost"}; !slices.Equal(s.events, want) {
-		t.Errorf("server: %v, want %v", s.events, want)
-	}
-	if want := []string{"made", "write lost", "read lost", "lost"}; !slices.Equal(c.events, want) {
-		t.Errorf("client: %v, want %v", c.events, want)
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("request")); r.c.LoseWriteConnection() }
+		w.pair(half{s}, half{c}, nil)
+		w.until("request there", func() bool { return len(s.events) == 2 })
+		w.pass(100 * time.Millisecond)
+		_, _ = s.c.Write([]byte("reply"))
+		s.c.LoseConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if s.got.String() != "request" || c.got.String() != "reply" {
+			t.Errorf("server got %q, client %q", s.got.String(), c.got.String())
+		}
+		if want := []string{"made", "read lost", "lost"}; !slices.Equal(s.events, want) {
+			t.Errorf("server: %v, want %v", s.events, want)
+		}
+		if want := []string{"made", "write lost", "read lost", "lost"}; !slices.Equal(c.events, want) {
+			t.Errorf("client: %v, want %v", c.events, want)
+		}
+	})
 }
 
 // When both have finished, the connection ends by itself (Twisted #3037: it
 // leaked).
 func TestBothHalvesClosedIsTheEnd(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onRead = func(r *rec) { _, _ = r.c.Write([]byte("bye")); r.c.LoseWriteConnection() }
-	c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
-	w.pair(half{s}, half{c}, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Done, io.EOF)
-	c.want(Done, io.EOF)
-	if want := []string{"made", "read lost", "write lost", "lost"}; !slices.Equal(s.events, want) {
-		t.Errorf("server: %v, want %v", s.events, want)
-	}
-	if c.got.String() != "bye" {
-		t.Errorf("client got %q", c.got.String())
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onRead = func(r *rec) { _, _ = r.c.Write([]byte("bye")); r.c.LoseWriteConnection() }
+		c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
+		w.pair(half{s}, half{c}, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Done, io.EOF)
+		c.want(Done, io.EOF)
+		if want := []string{"made", "read lost", "write lost", "lost"}; !slices.Equal(s.events, want) {
+			t.Errorf("server: %v, want %v", s.events, want)
+		}
+		if c.got.String() != "bye" {
+			t.Errorf("client got %q", c.got.String())
+		}
+	})
 }
 
 // Cases 163 to 172.
@@ -138,21 +143,22 @@ func TestAbort(t *testing.T) {
 		"paused":             func(c *Conn) { c.PauseReading(); c.AbortConnection(); c.ResumeReading() },
 	} {
 		for where := range 2 {
-			w := newWorld(t, quiet(1))
-			s, c := w.rec("server "+name), w.rec("client "+name)
-			if where == 0 {
-				s.onMade = func(r *rec) { end(r.c) }
-			} else {
-				s.onData = func(r *rec) { end(r.c) }
-				c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("now")) }
-			}
-			w.pair(s, c, nil)
-			w.until("both lost", func() bool { return s.lost() && c.lost() })
-			s.want(Aborted, net.ErrClosed)
-			c.want(Lost, syscall.ECONNRESET)
-			if c.got.Len() != 0 {
-				t.Errorf("%s: %d bytes of an aborted turn were sent", name, c.got.Len())
-			}
+			each(t, func(t *testing.T, w *world) {
+				s, c := w.rec("server "+name), w.rec("client "+name)
+				if where == 0 {
+					s.onMade = func(r *rec) { end(r.c) }
+				} else {
+					s.onData = func(r *rec) { end(r.c) }
+					c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("now")) }
+				}
+				w.pair(s, c, nil)
+				w.until("both lost", func() bool { return s.lost() && c.lost() })
+				s.want(Aborted, net.ErrClosed)
+				c.want(Lost, syscall.ECONNRESET)
+				if c.got.Len() != 0 {
+					t.Errorf("%s: %d bytes of an aborted turn were sent", name, c.got.Len())
+				}
+			})
 		}
 	}
 }
@@ -160,65 +166,68 @@ func TestAbort(t *testing.T) {
 // ConnectionLost comes in a later turn than the abort, also if nothing is left
 // to cancel.
 func TestAbortEndsInALaterTurn(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onRead = func(r *rec) {
-		r.c.AbortConnection()
-		_ = w.l.Call(func() {
-			if r.lost() {
-				t.Error("lost in the turn of the abort")
-			}
-		})
-	}
-	w.pair(half{s}, c, nil)
-	c.c.LoseWriteConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Aborted, net.ErrClosed)
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onRead = func(r *rec) {
+			r.c.AbortConnection()
+			_ = w.l.Call(func() {
+				if r.lost() {
+					t.Error("lost in the turn of the abort")
+				}
+			})
+		}
+		w.pair(half{s}, c, nil)
+		c.c.LoseWriteConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Aborted, net.ErrClosed)
+	})
 }
 
 // Case 171: a peer that never reads does not keep an abort waiting.
 func TestAbortWithAFullSocket(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	c.onMade = func(r *rec) { r.c.PauseReading() }
-	w.pair(s, c, nil)
-	_, _ = s.c.Write(make([]byte, 8<<20))
-	w.pass(time.Second)
-	if !s.c.send.Active() {
-		t.Fatal("the socket is not full")
-	}
-	start := w.l.Backend().Now()
-	s.c.AbortConnection()
-	if s.lost() {
-		t.Error("lost inside AbortConnection")
-	}
-	w.until("lost", func() bool { return s.lost() })
-	if took := w.l.Backend().Now() - start; took > 100*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	s.want(Aborted, net.ErrClosed)
-	w.turns(3)
-	c.c.ResumeReading()
-	w.until("client lost", func() bool { return c.lost() })
-	c.want(Lost, syscall.ECONNRESET)
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		c.onMade = func(r *rec) { r.c.PauseReading() }
+		w.pair(s, c, nil)
+		_, _ = s.c.Write(make([]byte, 32<<20))
+		w.pass(time.Second)
+		if s.c.Queued() == 0 {
+			t.Fatal("the socket is not full")
+		}
+		start := w.l.Backend().Now()
+		s.c.AbortConnection()
+		if s.lost() {
+			t.Error("lost inside AbortConnection")
+		}
+		w.until("lost", func() bool { return s.lost() })
+		if took := w.l.Backend().Now() - start; took > 100*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		s.want(Aborted, net.ErrClosed)
+		w.turns(3)
+		c.c.ResumeReading()
+		w.until("client lost", func() bool { return c.lost() })
+		c.want(Lost, syscall.ECONNRESET)
+	})
 }
 
 func TestCloseWithError(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	bad := errors.New("bad request")
-	s.onMade = func(r *rec) {
-		_, _ = r.c.Write([]byte("400"))
-		r.c.CloseWithError(bad)
-		r.c.CloseWithError(io.ErrNoProgress)
-	}
-	w.pair(s, c, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Failed, bad)
-	c.want(Done, io.EOF)
-	if c.got.String() != "400" {
-		t.Errorf("client got %q", c.got.String())
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		bad := errors.New("bad request")
+		s.onMade = func(r *rec) {
+			_, _ = r.c.Write([]byte("400"))
+			r.c.CloseWithError(bad)
+			r.c.CloseWithError(io.ErrNoProgress)
+		}
+		w.pair(s, c, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Failed, bad)
+		c.want(Done, io.EOF)
+		if c.got.String() != "400" {
+			t.Errorf("client got %q", c.got.String())
+		}
+	})
 }
 
 // deadlineCase is one way to wait too long.

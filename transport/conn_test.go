@@ -57,62 +57,65 @@ type wrapper struct{ Protocol }
 func (w wrapper) Unwrap() any { return w.Protocol }
 
 func TestWrappedProtocolKeepsItsAbilities(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onRead = func(r *rec) { _, _ = r.c.Write(pattern(0, 200_000)) }
-	s.onPause = func(r *rec) {}
-	s.onResume = func(r *rec) { r.c.LoseConnection() }
-	c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
-	w.pair(wrapper{wrapper{wrapper{newBoth(s)}}}, wrapper{wrapper{wrapper{newBoth(c)}}}, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if want := []string{"made", "read lost", "pause", "resume", "lost"}; !slices.Equal(s.events, want) {
-		t.Errorf("server: %v, want %v", s.events, want)
-	}
-	if !bytes.Equal(c.got.Bytes(), pattern(0, 200_000)) {
-		t.Errorf("the client got %d bytes, or others", c.got.Len())
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onRead = func(r *rec) { _, _ = r.c.Write(pattern(0, 200_000)) }
+		s.onPause = func(r *rec) {}
+		s.onResume = func(r *rec) { r.c.LoseConnection() }
+		c.onMade = func(r *rec) { r.c.LoseWriteConnection() }
+		w.pair(wrapper{wrapper{wrapper{newBoth(s)}}}, wrapper{wrapper{wrapper{newBoth(c)}}}, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if want := []string{"made", "read lost", "pause", "resume", "lost"}; !slices.Equal(s.events, want) {
+			t.Errorf("server: %v, want %v", s.events, want)
+		}
+		if !bytes.Equal(c.got.Bytes(), pattern(0, 200_000)) {
+			t.Errorf("the client got %d bytes, or others", c.got.Len())
+		}
+	})
 }
 
 func TestBothDirectionsInOrder(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) {
-		_, _ = r.c.Write([]byte("hello, "))
-		_, _ = r.c.Writev([][]byte{[]byte("wor"), nil, []byte("ld")})
-		_ = r.c.WriteOwned([]byte("!"), nil)
-		r.c.LoseConnection()
-	}
-	w.pair(s, c, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if c.got.String() != "hello, world!" {
-		t.Errorf("got %q", c.got.String())
-	}
-	s.want(Done, net.ErrClosed)
-	c.want(Done, io.EOF)
-	if n := w.l.Backend().Stats().Submitted; n > 8 {
-		t.Errorf("%d operations: the writes of one turn are not one send", n)
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) {
+			_, _ = r.c.Write([]byte("hello, "))
+			_, _ = r.c.Writev([][]byte{[]byte("wor"), nil, []byte("ld")})
+			_ = r.c.WriteOwned([]byte("!"), nil)
+			r.c.LoseConnection()
+		}
+		w.pair(s, c, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if c.got.String() != "hello, world!" {
+			t.Errorf("got %q", c.got.String())
+		}
+		s.want(Done, net.ErrClosed)
+		c.want(Done, io.EOF)
+		if n := w.l.Backend().Stats().Submitted; n > 8 {
+			t.Errorf("%d operations: the writes of one turn are not one send", n)
+		}
+	})
 }
 
 func TestUnixStreams(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	w.listen(onePath)
-	s, c := w.rec("server"), w.rec("client")
-	s.onData = func(r *rec) { _, _ = r.c.Write(r.last) }
-	c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 100_000)) }
-	c.onData = func(r *rec) {
-		if r.got.Len() == 100_000 {
-			r.c.LoseConnection()
+	each(t, func(t *testing.T, w *world) {
+		w.listen(onePath)
+		s, c := w.rec("server"), w.rec("client")
+		s.onData = func(r *rec) { _, _ = r.c.Write(r.last) }
+		c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 100_000)) }
+		c.onData = func(r *rec) {
+			if r.got.Len() == 100_000 {
+				r.c.LoseConnection()
+			}
 		}
-	}
-	w.pair(s, c, nil)
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, 100_000)) {
-		t.Error("other bytes came back")
-	}
-	if !s.c.LocalAddr().IsAbstract() || s.c.LocalAddr() != c.c.RemoteAddr() {
-		t.Errorf("addresses %v and %v", s.c.LocalAddr(), c.c.RemoteAddr())
-	}
+		w.pair(s, c, nil)
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, 100_000)) {
+			t.Error("other bytes came back")
+		}
+		if !s.c.LocalAddr().IsAbstract() || s.c.LocalAddr() != c.c.RemoteAddr() {
+			t.Errorf("addresses %v and %v", s.c.LocalAddr(), c.c.RemoteAddr())
+		}
+	})
 }
 
 // Case 144, X-1, X-2: writes after the end was asked for are refused.
@@ -122,37 +125,37 @@ func TestWritesAreRefusedAfterTheEndWasAskedFor(t *testing.T) {
 		"LoseWriteConnection": (*Conn).LoseWriteConnection,
 		"AbortConnection":     (*Conn).AbortConnection,
 		"CloseWithError":      func(c *Conn) { c.CloseWithError(errors.New("enough")) },
-		"Detach":              func(c *Conn) { _ = c.Detach(func(proactor.Handle, []byte, error) {}) },
+		"Detach": func(c *Conn) {
+			_ = c.Detach(func(h proactor.Handle, _ []byte, _ error) { _ = c.l.Sockets().CloseFD(h) })
+		},
 	} {
-		w := newWorld(t, quiet(1))
-		s, c := w.rec("server"), w.rec("client")
-		s.onMade = func(r *rec) {
-			end(r.c)
-			released := 0
-			_, err1 := r.c.Write([]byte("x"))
-			_, err2 := r.c.Writev([][]byte{[]byte("x")})
-			err3 := r.c.WriteOwned([]byte("x"), func() { released++ })
-			for _, err := range []error{err1, err2, err3} {
-				if !errors.Is(err, ErrNotWritable) || !errors.Is(err, net.ErrClosed) {
-					t.Errorf("%s: write answered %v", name, err)
+		each(t, func(t *testing.T, w *world) {
+			s, c := w.rec("server"), w.rec("client")
+			s.onMade = func(r *rec) {
+				end(r.c)
+				released := 0
+				_, err1 := r.c.Write([]byte("x"))
+				_, err2 := r.c.Writev([][]byte{[]byte("x")})
+				err3 := r.c.WriteOwned([]byte("x"), func() { released++ })
+				for _, err := range []error{err1, err2, err3} {
+					if !errors.Is(err, ErrNotWritable) || !errors.Is(err, net.ErrClosed) {
+						t.Errorf("%s: write answered %v", name, err)
+					}
+				}
+				if released != 1 || r.c.Room() != 0 {
+					t.Errorf("%s: released %d times, room %d", name, released, r.c.Room())
 				}
 			}
-			if released != 1 || r.c.Room() != 0 {
-				t.Errorf("%s: released %d times, room %d", name, released, r.c.Room())
+			c.onMade = func(r *rec) { r.c.LoseConnection() }
+			w.pair(s, c, nil)
+			w.until(name+": both lost", func() bool { return s.lost() && c.lost() })
+			if c.got.Len() != 0 {
+				t.Errorf("%s: %q was sent", name, c.got.String())
 			}
-		}
-		c.onMade = func(r *rec) { r.c.LoseConnection() }
-		w.pair(s, c, nil)
-		w.until(name+": both lost", func() bool { return s.lost() && c.lost() })
-		if c.got.Len() != 0 {
-			t.Errorf("%s: %q was sent", name, c.got.String())
-		}
-		if _, err := s.c.Write([]byte("x")); err == nil {
-			t.Errorf("%s: a write after the loss was taken", name)
-		}
-		if name == "Detach" {
-			_ = w.l.Sockets().CloseFD(s.c.Handle())
-		}
+			if _, err := s.c.Write([]byte("x")); err == nil {
+				t.Errorf("%s: a write after the loss was taken", name)
+			}
+		})
 	}
 }
 
@@ -178,63 +181,66 @@ func TestPanicsEndTheirConnectionOnly(t *testing.T) {
 		"abort":   func(r *rec) { r.onData = func(r *rec) { r.c.AbortConnection(); panic(boom) } },
 	}
 	for name, f := range set {
-		w := newWorld(t, quiet(1))
-		other1, other2 := w.rec("other server"), w.rec("other client")
-		w.pair(other1, other2, nil)
-		s, c := w.rec("server"), w.rec("client")
-		f(s)
-		c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("hello")) }
-		w.pair(newBoth(s), c, nil)
-		if name == "read" {
-			c.c.LoseWriteConnection()
-		}
-		w.until(name+": both lost", func() bool { return s.lost() && c.lost() })
-		s.want(Panicked, boom)
-		var p *PanicError
-		if !errors.As(s.err, &p) || p.Value != boom {
-			t.Errorf("%s: the reason is %v", name, s.err)
-		}
-		if len(w.troubles) != 1 || w.troubles[0].Kind != loop.Panicked || !strings.Contains(string(w.troubles[0].Stack), "transport") {
-			t.Errorf("%s: reported %v", name, w.troubles)
-		}
-		if name != "read" && name != "write" { // else an end was on its way already
-			c.want(Lost, syscall.ECONNRESET)
-		}
-		if other1.lost() || other2.lost() {
-			t.Errorf("%s: another connection was lost", name)
-		}
+		each(t, func(t *testing.T, w *world) {
+			other1, other2 := w.rec("other server"), w.rec("other client")
+			w.pair(other1, other2, nil)
+			s, c := w.rec("server"), w.rec("client")
+			f(s)
+			c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("hello")) }
+			w.pair(newBoth(s), c, nil)
+			if name == "read" {
+				c.c.LoseWriteConnection()
+			}
+			w.until(name+": both lost", func() bool { return s.lost() && c.lost() })
+			s.want(Panicked, boom)
+			var p *PanicError
+			if !errors.As(s.err, &p) || p.Value != boom {
+				t.Errorf("%s: the reason is %v", name, s.err)
+			}
+			if len(w.troubles) != 1 || w.troubles[0].Kind != loop.Panicked || !strings.Contains(string(w.troubles[0].Stack), "transport") {
+				t.Errorf("%s: reported %v", name, w.troubles)
+			}
+			if name != "read" && name != "write" { // else an end was on its way already
+				c.want(Lost, syscall.ECONNRESET)
+			}
+			if other1.lost() || other2.lost() {
+				t.Errorf("%s: another connection was lost", name)
+			}
+		})
 	}
 }
 
 // a panic in ConnectionLost changes nothing about the end.
 func TestPanicInConnectionLost(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onLost = func(*rec) { panic("late") }
-	w.pair(s, c, nil)
-	members := w.l.Members()
-	c.c.LoseConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Done, io.EOF)
-	if len(w.troubles) != 1 || w.l.Members() != members-2 {
-		t.Errorf("troubles %v, members %d, were %d", w.troubles, w.l.Members(), members)
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onLost = func(*rec) { panic("late") }
+		w.pair(s, c, nil)
+		members := w.l.Members()
+		c.c.LoseConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Done, io.EOF)
+		if len(w.troubles) != 1 || w.l.Members() != members-2 {
+			t.Errorf("troubles %v, members %d, were %d", w.troubles, w.l.Members(), members)
+		}
+	})
 }
 
 // connections learn that the loop stops, also a paused one.
 func TestStopTellsAll(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 10_000)) }
-	w.pair(s, c, nil)
-	w.pass(time.Second)
-	w.l.Stop()
-	if err := w.l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.want(Stopped, loop.ErrStopped)
-	c.want(Stopped, loop.ErrStopped)
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 10_000)) }
+		w.pair(s, c, nil)
+		w.pass(time.Second)
+		w.l.Stop()
+		if err := w.l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.want(Stopped, loop.ErrStopped)
+		c.want(Stopped, loop.ErrStopped)
+	})
 }
 
 func TestGoexitTellsAll(t *testing.T) {
@@ -246,7 +252,7 @@ func TestGoexitTellsAll(t *testing.T) {
 		defer close(done)
 		w.pair(s, c, nil)
 		_, _ = c.c.Write([]byte("x"))
-		for w.l.Iterate(time.Second) == nil {
+		for w.l.Iterate(w.limit) == nil {
 		}
 	}()
 	<-done
@@ -256,16 +262,17 @@ func TestGoexitTellsAll(t *testing.T) {
 
 // A loop's Shutdown lets connections end in good order.
 func TestShutdownFlushes(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 1<<20)) }
-	w.pair(s, c, nil)
-	w.l.Leave(&c.c.member) // the client plays another program
-	w.l.Shutdown(time.Minute)
-	for w.l.Iterate(time.Second) == nil {
-	}
-	s.want(Done, net.ErrClosed)
-	if !bytes.Equal(c.got.Bytes(), pattern(0, 1<<20)) {
-		t.Errorf("the client got %d bytes, or others", c.got.Len())
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 1<<20)) }
+		w.pair(s, c, nil)
+		w.l.Leave(&c.c.member) // the client plays another program
+		w.l.Shutdown(time.Minute)
+		for w.l.Iterate(w.limit) == nil {
+		}
+		s.want(Done, net.ErrClosed)
+		if !bytes.Equal(c.got.Bytes(), pattern(0, 1<<20)) {
+			t.Errorf("the client got %d bytes, or others", c.got.Len())
+		}
+	})
 }

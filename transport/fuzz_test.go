@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/proactor"
 	"mobius/sim"
 )
@@ -16,7 +17,7 @@ func (a *walker) step() {
 		a.finish()
 		return
 	}
-	n := 1 + k.rng.IntN([]int{10, 3000, 50_000}[k.rng.IntN(3)])
+	n := 1 + k.rng.IntN([]int{10, min(3000, k.most), k.most}[k.rng.IntN(3)])
 	switch x := k.rng.IntN(100); {
 	case x < 25:
 		p := a.next(n)
@@ -139,7 +140,11 @@ func (k *walk) walk() {
 // Random calls on connections over random networks: every byte in its place,
 // every end once, nothing left.
 func TestRandomWalks(t *testing.T) {
-	sim.Run(t, 300, func(t *sim.T) { newWalk(t, t.Seed%2 == 0).walk() })
+	walks := 300
+	if invariant.Enabled {
+		walks = 60
+	}
+	sim.Run(t, walks, func(t *sim.T) { newWalk(t, t.Seed%2 == 0).walk() })
 }
 
 // One seed is one run.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/sim"
 )
 
@@ -12,58 +13,60 @@ import (
 // as one piece though written in several.
 func TestWriteOfReceivedBytesDoesNotCopy(t *testing.T) {
 	const size = 30_000
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onData = func(r *rec) {
-		p := r.last
-		for len(p) > 0 {
-			n := min(len(p), HoldFrom)
-			_, _ = r.c.Write(p[:n])
-			p = p[n:]
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onData = func(r *rec) {
+			p := r.last
+			for len(p) > 0 {
+				n := min(len(p), HoldFrom)
+				_, _ = r.c.Write(p[:n])
+				p = p[n:]
+			}
+			q := &r.c.out
+			if q.head != q.tail || q.head.kind != held || &q.head.bytes[0] != &r.last[0] || q.n != len(r.last) {
+				t.Errorf("%d bytes were not queued as one held piece", len(r.last))
+			}
 		}
-		q := &r.c.out
-		if q.head != q.tail || q.head.kind != held || &q.head.bytes[0] != &r.last[0] || q.n != len(r.last) {
-			t.Errorf("%d bytes were not queued as one held piece", len(r.last))
+		w.pair(s, c, nil)
+		_, _ = c.c.Write(pattern(0, size))
+		w.until("back", func() bool { return c.got.Len() == size })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Error("other bytes came back")
 		}
-	}
-	w.pair(s, c, nil)
-	_, _ = c.c.Write(pattern(0, size))
-	w.until("back", func() bool { return c.got.Len() == size })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Error("other bytes came back")
-	}
-	w.turns(3)
-	if n := w.l.Backend().Stats().Holds; n != 0 {
-		t.Errorf("%d holds are left", n)
-	}
+		w.turns(3)
+		if n := w.l.Backend().Stats().Holds; n != 0 {
+			t.Errorf("%d holds are left", n)
+		}
+	})
 }
 
 // Every other thing that a protocol may write in DataReceived is copied.
 func TestWritesThatAreNotOfReceivedBytes(t *testing.T) {
 	const size = 10_000
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	var want []byte
-	s.onData = func(r *rec) {
-		p := r.last
-		put := func(b []byte) { want = append(want, b...); _, _ = r.c.Write(b) }
-		put(p)                        // held
-		put(p)                        // again: copied
-		put(p[:1])                    // small
-		put(p[len(p)/2:])             // a part that does not follow
-		put(bytes.Clone(p))           // other memory
-		put(p[1:2:2])                 // a capacity of its own
-		put(append(p, "appended"...)) // must not write beyond what was lent
-		put(p[len(p):])
-	}
-	w.pair(s, c, nil)
-	_, _ = c.c.Write(pattern(0, size))
-	w.until("received", func() bool { return s.got.Len() == size })
-	s.c.LoseConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(c.got.Bytes(), want) {
-		t.Errorf("%d bytes came back, want %d, or others", c.got.Len(), len(want))
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		var want []byte
+		s.onData = func(r *rec) {
+			p := r.last
+			put := func(b []byte) { want = append(want, b...); _, _ = r.c.Write(b) }
+			put(p)                        // held
+			put(p)                        // again: copied
+			put(p[:1])                    // small
+			put(p[len(p)/2:])             // a part that does not follow
+			put(bytes.Clone(p))           // other memory
+			put(p[1:2:2])                 // a capacity of its own
+			put(append(p, "appended"...)) // must not write beyond what was lent
+			put(p[len(p):])
+		}
+		w.pair(s, c, nil)
+		_, _ = c.c.Write(pattern(0, size))
+		w.until("received", func() bool { return s.got.Len() == size })
+		s.c.LoseConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(c.got.Bytes(), want) {
+			t.Errorf("%d bytes came back, want %d, or others", c.got.Len(), len(want))
+		}
+	})
 }
 
 // A proxy in DataReceived: the hold is the other connection's.
@@ -195,6 +198,9 @@ func TestWriteOfBytesKeptTooLong(t *testing.T) {
 
 // Pausing, keeping and resuming allocates nothing either.
 func TestPauseAllocatesNothing(t *testing.T) {
+	if invariant.Enabled {
+		t.Skip("the checks that are compiled in allocate")
+	}
 	for _, size := range []int{64, 20_000} {
 		w := newWorld(t, quiet(1))
 		s, c := w.rec("server"), w.rec("client")

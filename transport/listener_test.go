@@ -42,59 +42,61 @@ func (w *world) closeAll(ds []*dial) {
 }
 
 func TestListenerHandsOnHandlesWithTheirPeers(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	w.listen(tcpAny)
-	if w.ln.Addr().Port() == 0 {
-		t.Errorf("address %v", w.ln.Addr())
-	}
-	ds := w.clients(50)
-	w.until("accepted", func() bool { return len(w.accepted) == 50 })
-	peers := map[proactor.Address]bool{}
-	for _, a := range w.accepted {
-		peers[a.peer] = true
-	}
-	for _, d := range ds {
-		if local, _, _ := w.l.Sockets().Names(d.op.Handle); !peers[local] {
-			t.Errorf("%v was not among the accepted peers", local)
+	each(t, func(t *testing.T, w *world) {
+		w.listen(tcpAny)
+		if w.ln.Addr().Port() == 0 {
+			t.Errorf("address %v", w.ln.Addr())
 		}
-	}
-	if n := w.ln.Stats().Accepted; n != 50 {
-		t.Errorf("%d counted", n)
-	}
-	w.closeAll(ds)
+		ds := w.clients(50)
+		w.until("accepted", func() bool { return len(w.accepted) == 50 })
+		peers := map[proactor.Address]bool{}
+		for _, a := range w.accepted {
+			peers[a.peer] = true
+		}
+		for _, d := range ds {
+			if local, _, _ := w.l.Sockets().Names(d.op.Handle); !peers[local] {
+				t.Errorf("%v was not among the accepted peers", local)
+			}
+		}
+		if n := w.ln.Stats().Accepted; n != 50 {
+			t.Errorf("%d counted", n)
+		}
+		w.closeAll(ds)
+	})
 }
 
 // Case 95, X-12, X-35: Stop frees the port, once, for all who ask.
 func TestStopFreesThePort(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	w.listen(tcpAny)
-	addr := w.ln.Addr()
-	if _, err := Listen(w.l, addr, nil, nil); !errors.Is(err, syscall.EADDRINUSE) || kindOf(err) != Failed {
-		t.Errorf("a busy port: %v", err)
-	}
-	first, second := w.ln.Stop(), w.ln.Stop()
-	if first != second {
-		t.Error("two results")
-	}
-	done := 0
-	first.Then(func(_ struct{}, err error) {
-		if done++; err != nil {
+	each(t, func(t *testing.T, w *world) {
+		w.listen(tcpAny)
+		addr := w.ln.Addr()
+		if _, err := Listen(w.l, addr, nil, nil); !errors.Is(err, syscall.EADDRINUSE) || kindOf(err) != Failed {
+			t.Errorf("a busy port: %v", err)
+		}
+		first, second := w.ln.Stop(), w.ln.Stop()
+		if first != second {
+			t.Error("two results")
+		}
+		done := 0
+		first.Then(func(_ struct{}, err error) {
+			if done++; err != nil {
+				t.Error(err)
+			}
+		})
+		w.until("stopped", func() bool { return done == 1 })
+		again, err := Listen(w.l, addr, nil, func(proactor.Handle, proactor.Address) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.ln.Stop() != first || w.ln.Addr() != addr {
+			t.Error("another result, or address, after the end")
+		}
+		again.Stop()
+		w.until("stopped", func() bool { return w.l.Members() == 0 })
+		if _, err := again.Stop().Wait(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	w.until("stopped", func() bool { return done == 1 })
-	again, err := Listen(w.l, addr, nil, func(proactor.Handle, proactor.Address) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.ln.Stop() != first || w.ln.Addr() != addr {
-		t.Error("another result, or address, after the end")
-	}
-	again.Stop()
-	w.until("stopped", func() bool { return w.l.Members() == 0 })
-	if _, err := again.Stop().Wait(context.Background()); err != nil {
-		t.Error(err)
-	}
 }
 
 // nobody is handed on after Stop; who was pending is reset.
@@ -122,41 +124,43 @@ func TestStopInsideTheAcceptFunction(t *testing.T) {
 }
 
 func TestStopOfTheLoopStopsListeners(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	w.listen(tcpAny)
-	w.turns(3)
-	w.l.Stop()
-	if err := w.l.Close(); err != nil {
-		t.Error(err)
-	}
-	if w.l.Members() != 0 {
-		t.Errorf("%d members", w.l.Members())
-	}
+	each(t, func(t *testing.T, w *world) {
+		w.listen(tcpAny)
+		w.turns(3)
+		w.l.Stop()
+		if err := w.l.Close(); err != nil {
+			t.Error(err)
+		}
+		if w.l.Members() != 0 {
+			t.Errorf("%d members", w.l.Members())
+		}
+	})
 }
 
 // the connection is closed, and accepting goes on.
 func TestPanicInTheAcceptFunction(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	calls := 0
-	ln, err := Listen(w.l, tcpAny, nil, func(h proactor.Handle, peer proactor.Address) {
-		if calls++; calls <= 2 {
-			panic("build")
+	each(t, func(t *testing.T, w *world) {
+		calls := 0
+		ln, err := Listen(w.l, tcpAny, nil, func(h proactor.Handle, peer proactor.Address) {
+			if calls++; calls <= 2 {
+				panic("build")
+			}
+			w.accepted = append(w.accepted, accepted{h, peer})
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		w.accepted = append(w.accepted, accepted{h, peer})
+		w.ln = ln
+		ds := w.clients(3)
+		w.until("all called", func() bool { return calls == 3 })
+		if len(w.troubles) != 2 || w.troubles[0].Value != "build" {
+			t.Errorf("reported %v", w.troubles)
+		}
+		if n := w.l.Backend().Stats().Handles; n != 1+3+1 {
+			t.Errorf("%d handles open, want a listener, three clients and one server", n)
+		}
+		w.closeAll(ds)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.ln = ln
-	ds := w.clients(3)
-	w.until("all called", func() bool { return calls == 3 })
-	if len(w.troubles) != 2 || w.troubles[0].Value != "build" {
-		t.Errorf("reported %v", w.troubles)
-	}
-	if n := w.l.Backend().Stats().Handles; n != 1+3+1 {
-		t.Errorf("%d handles open, want a listener, three clients and one server", n)
-	}
-	w.closeAll(ds)
 }
 
 // acceptErrors are errors with what they cost: whether waiting clients are

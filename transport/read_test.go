@@ -16,122 +16,127 @@ import (
 // Nothing is delivered after a pause in ConnectionMade, and all of it after
 // the resume.
 func TestPauseInConnectionMade(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 1<<20)); r.c.LoseConnection() }
-	w.pair(s, c, nil)
-	w.pass(time.Minute / 4)
-	if s.got.Len() != 0 {
-		t.Fatalf("%d bytes delivered while paused", s.got.Len())
-	}
-	s.c.ResumeReading()
-	if s.got.Len() != 0 {
-		t.Error("bytes delivered inside ResumeReading")
-	}
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	if !bytes.Equal(s.got.Bytes(), pattern(0, 1<<20)) {
-		t.Errorf("got %d bytes, or others", s.got.Len())
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		c.onMade = func(r *rec) { _, _ = r.c.Write(pattern(0, 1<<20)); r.c.LoseConnection() }
+		w.pair(s, c, nil)
+		w.pass(time.Minute / 4)
+		if s.got.Len() != 0 {
+			t.Fatalf("%d bytes delivered while paused", s.got.Len())
+		}
+		s.c.ResumeReading()
+		if s.got.Len() != 0 {
+			t.Error("bytes delivered inside ResumeReading")
+		}
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		if !bytes.Equal(s.got.Bytes(), pattern(0, 1<<20)) {
+			t.Errorf("got %d bytes, or others", s.got.Len())
+		}
+	})
 }
 
 // Case 148: of several pauses and resumes the last counts.
 func TestLastPauseOrResumeCounts(t *testing.T) {
 	for _, calls := range []string{"p", "pr", "prp", "pprr", "rr", "prprprp", "rp"} {
-		w := newWorld(t, quiet(1))
-		s, c := w.rec("server"), w.rec("client")
-		play := func(r *rec) {
-			for _, x := range calls {
-				if x == 'p' {
-					r.c.PauseReading()
-				} else {
-					r.c.ResumeReading()
+		each(t, func(t *testing.T, w *world) {
+			s, c := w.rec("server"), w.rec("client")
+			play := func(r *rec) {
+				for _, x := range calls {
+					if x == 'p' {
+						r.c.PauseReading()
+					} else {
+						r.c.ResumeReading()
+					}
 				}
 			}
-		}
-		s.onMade = play
-		w.pair(s, c, nil)
-		_, _ = c.c.Write([]byte("1"))
-		w.pass(time.Second)
-		paused := calls[len(calls)-1] == 'p'
-		if got := s.got.Len() == 0; got != paused {
-			t.Errorf("%s in ConnectionMade: delivered %q", calls, s.got.String())
-		}
-		s.c.ResumeReading()
-		w.until(calls+" delivered", func() bool { return s.got.Len() == 1 })
-		s.onData = play
-		_, _ = c.c.Write([]byte("2"))
-		w.until(calls+" delivered", func() bool { return s.got.Len() == 2 })
-		_, _ = c.c.Write([]byte("3"))
-		w.pass(time.Second)
-		if got := s.got.Len() == 2; got != paused {
-			t.Errorf("%s in DataReceived: delivered %q", calls, s.got.String())
-		}
+			s.onMade = play
+			w.pair(s, c, nil)
+			_, _ = c.c.Write([]byte("1"))
+			w.pass(time.Second)
+			paused := calls[len(calls)-1] == 'p'
+			if got := s.got.Len() == 0; got != paused {
+				t.Errorf("%s in ConnectionMade: delivered %q", calls, s.got.String())
+			}
+			s.c.ResumeReading()
+			w.until(calls+" delivered", func() bool { return s.got.Len() == 1 })
+			s.onData = play
+			_, _ = c.c.Write([]byte("2"))
+			w.until(calls+" delivered", func() bool { return s.got.Len() == 2 })
+			_, _ = c.c.Write([]byte("3"))
+			w.pass(time.Second)
+			if got := s.got.Len() == 2; got != paused {
+				t.Errorf("%s in DataReceived: delivered %q", calls, s.got.String())
+			}
+		})
 	}
 }
 
 // Case 152: the end is not told before the resume, and not forgotten after.
 func TestEndWhilePaused(t *testing.T) {
 	for _, resumeAt := range []time.Duration{0, time.Millisecond, time.Second} {
-		w := newWorld(t, quiet(1))
-		s, c := w.rec("server"), w.rec("client")
-		s.onData = func(r *rec) { r.events = append(r.events, "data"); r.c.PauseReading() }
-		c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("x")); r.c.LoseConnection() }
-		w.pair(s, c, nil)
-		w.until("data", func() bool { return s.got.Len() == 1 })
-		w.pass(resumeAt)
-		s.events = append(s.events, "resume")
-		s.c.ResumeReading()
-		w.until("both lost", func() bool { return s.lost() && c.lost() })
-		if want := []string{"made", "data", "resume", "lost"}; !slices.Equal(s.events, want) {
-			t.Errorf("%v, want %v", s.events, want)
-		}
-		s.want(Done, io.EOF)
+		each(t, func(t *testing.T, w *world) {
+			s, c := w.rec("server"), w.rec("client")
+			s.onData = func(r *rec) { r.events = append(r.events, "data"); r.c.PauseReading() }
+			c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("x")); r.c.LoseConnection() }
+			w.pair(s, c, nil)
+			w.until("data", func() bool { return s.got.Len() == 1 })
+			w.pass(resumeAt)
+			s.events = append(s.events, "resume")
+			s.c.ResumeReading()
+			w.until("both lost", func() bool { return s.lost() && c.lost() })
+			if want := []string{"made", "data", "resume", "lost"}; !slices.Equal(s.events, want) {
+				t.Errorf("%v, want %v", s.events, want)
+			}
+			s.want(Done, io.EOF)
+		})
 	}
 }
 
 // a paused, idle connection learns of a reset; one with bytes kept
 // learns of it after them.
 func TestResetWhilePaused(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	w.pair(s, c, nil)
-	w.pass(time.Second)
-	c.c.AbortConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Lost, syscall.ECONNRESET)
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		w.pair(s, c, nil)
+		w.pass(time.Second)
+		c.c.AbortConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Lost, syscall.ECONNRESET)
 
-	s, c = w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	w.pair(s, c, nil)
-	_, _ = c.c.Write(pattern(0, 5000))
-	w.pass(time.Second)
-	c.c.AbortConnection()
-	w.pass(time.Second)
-	s.c.ResumeReading()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	s.want(Lost, syscall.ECONNRESET)
-	if !bytes.Equal(s.got.Bytes(), pattern(0, 5000)) {
-		t.Errorf("got %d bytes before the reset", s.got.Len())
-	}
+		s, c = w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		w.pair(s, c, nil)
+		_, _ = c.c.Write(pattern(0, 5000))
+		w.pass(time.Second)
+		c.c.AbortConnection()
+		w.pass(time.Second)
+		s.c.ResumeReading()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		s.want(Lost, syscall.ECONNRESET)
+		if !bytes.Equal(s.got.Bytes(), pattern(0, 5000)) {
+			t.Errorf("got %d bytes before the reset", s.got.Len())
+		}
+	})
 }
 
 // Case 147: one who does not read learns by writing that the peer has gone.
 func TestWriteWithoutReadingNoticesTheLoss(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("x")); r.c.AbortConnection() }
-	w.pair(s, c, nil)
-	w.pass(time.Second)
-	for i := 0; i < 100 && !s.lost(); i++ {
-		_, _ = s.c.Write([]byte("are you there?"))
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		c.onMade = func(r *rec) { _, _ = r.c.Write([]byte("x")); r.c.AbortConnection() }
+		w.pair(s, c, nil)
 		w.pass(time.Second)
-	}
-	if kindOf(s.err) != Lost {
-		t.Errorf("ended with %v", s.err)
-	}
+		for i := 0; i < 100 && !s.lost(); i++ {
+			_, _ = s.c.Write([]byte("are you there?"))
+			w.pass(time.Second)
+		}
+		if kindOf(s.err) != Lost {
+			t.Errorf("ended with %v", s.err)
+		}
+	})
 }
 
 // What the peer sent before it reset our writes is still delivered: an early
@@ -216,101 +221,105 @@ func TestStragglersAfterAResume(t *testing.T) {
 // One byte at a time, with a pause after each.
 func TestOneByteAtATime(t *testing.T) {
 	const size = 300
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	w.pair(s, c, nil)
-	s.onData = func(r *rec) {
-		r.c.PauseReading()
-		r.w.l.Call(func() { r.c.ResumeReading() })
-		_, _ = r.c.Write(r.last)
-	}
-	for i := range size {
-		_, _ = c.c.Write(pattern(i, 1))
-		w.turns(1)
-	}
-	w.until("all back", func() bool { return c.got.Len() == size })
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Error("other bytes came back")
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		w.pair(s, c, nil)
+		s.onData = func(r *rec) {
+			r.c.PauseReading()
+			r.w.l.Call(func() { r.c.ResumeReading() })
+			_, _ = r.c.Write(r.last)
+		}
+		for i := range size {
+			_, _ = c.c.Write(pattern(i, 1))
+			w.turns(1)
+		}
+		w.until("all back", func() bool { return c.got.Len() == size })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Error("other bytes came back")
+		}
+	})
 }
 
 func TestResumeAfterTheLoss(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	s.onMade = func(r *rec) { r.c.PauseReading() }
-	s.onLost = func(r *rec) {
-		r.c.ResumeReading()
-		r.c.PauseReading()
-		r.c.LoseConnection()
-		r.c.LoseWriteConnection()
-		r.c.AbortConnection()
-		r.c.CloseWithError(io.EOF)
-		if err := r.c.Detach(nil); err == nil {
-			t.Error("a lost connection was detached")
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		s.onMade = func(r *rec) { r.c.PauseReading() }
+		s.onLost = func(r *rec) {
+			r.c.ResumeReading()
+			r.c.PauseReading()
+			r.c.LoseConnection()
+			r.c.LoseWriteConnection()
+			r.c.AbortConnection()
+			r.c.CloseWithError(io.EOF)
+			if err := r.c.Detach(nil); err == nil {
+				t.Error("a lost connection was detached")
+			}
 		}
-	}
-	w.pair(s, c, nil)
-	s.c.AbortConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	w.turns(5)
-	s.want(Aborted, net.ErrClosed)
+		w.pair(s, c, nil)
+		s.c.AbortConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		w.turns(5)
+		s.want(Aborted, net.ErrClosed)
+	})
 }
 
 // Detach hands over what is unread, and the socket with everything after it.
 func TestDetach(t *testing.T) {
 	for _, held := range []int{0, 100, 100_000} {
-		w := newWorld(t, quiet(1))
-		s, c := w.rec("server"), w.rec("client")
-		s.onMade = func(r *rec) { r.c.PauseReading() }
-		w.pair(s, c, nil)
-		_, _ = c.c.Write(pattern(0, held))
-		w.pass(time.Second)
-		_, _ = s.c.Write(pattern(0, 1<<20))
-		var got proactor.Handle
-		var unread []byte
-		calls := 0
-		if err := s.c.Detach(func(h proactor.Handle, p []byte, err error) {
-			got, unread = h, p
-			if calls++; calls > 1 || err != nil || !s.lost() {
-				t.Errorf("done: call %d, %v, lost %v", calls, err, s.lost())
+		each(t, func(t *testing.T, w *world) {
+			s, c := w.rec("server"), w.rec("client")
+			s.onMade = func(r *rec) { r.c.PauseReading() }
+			w.pair(s, c, nil)
+			_, _ = c.c.Write(pattern(0, held))
+			w.pass(time.Second)
+			_, _ = s.c.Write(pattern(0, 1<<20))
+			var got proactor.Handle
+			var unread []byte
+			calls := 0
+			if err := s.c.Detach(func(h proactor.Handle, p []byte, err error) {
+				got, unread = h, p
+				if calls++; calls > 1 || err != nil || !s.lost() {
+					t.Errorf("done: call %d, %v, lost %v", calls, err, s.lost())
+				}
+			}); err != nil {
+				t.Fatal(err)
 			}
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if calls != 0 {
-			t.Error("done inside Detach")
-		}
-		_, _ = c.c.Write(pattern(held, 1000))
-		w.until("handed over", func() bool { return calls > 0 })
-		s.want(Detached, net.ErrClosed)
-		next := w.rec("successor")
-		n := NewConn(w.l, got, s.c.LocalAddr(), s.c.RemoteAddr(), nil)
-		next.got.Write(unread)
-		n.Start(next)
-		w.until("the rest", func() bool { return next.got.Len() == held+1000 })
-		if !bytes.Equal(next.got.Bytes(), pattern(0, held+1000)) {
-			t.Error("other bytes after the detach")
-		}
-		w.until("the output", func() bool { return c.got.Len() == 1<<20 })
+			if calls != 0 {
+				t.Error("done inside Detach")
+			}
+			_, _ = c.c.Write(pattern(held, 1000))
+			w.until("handed over", func() bool { return calls > 0 })
+			s.want(Detached, net.ErrClosed)
+			next := w.rec("successor")
+			n := NewConn(w.l, got, s.c.LocalAddr(), s.c.RemoteAddr(), nil)
+			next.got.Write(unread)
+			n.Start(next)
+			w.until("the rest", func() bool { return next.got.Len() == held+1000 })
+			if !bytes.Equal(next.got.Bytes(), pattern(0, held+1000)) {
+				t.Error("other bytes after the detach")
+			}
+			w.until("the output", func() bool { return c.got.Len() == 1<<20 })
+		})
 	}
 }
 
 func TestDetachOfALostConnection(t *testing.T) {
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	c.onMade = func(r *rec) { r.c.PauseReading() }
-	w.pair(s, c, nil)
-	_, _ = s.c.Write(make([]byte, 8<<20))
-	var reason error
-	calls := 0
-	if err := s.c.Detach(func(h proactor.Handle, p []byte, err error) { calls++; reason = err }); err != nil {
-		t.Fatal(err)
-	}
-	w.pass(time.Second)
-	c.c.AbortConnection()
-	w.until("both lost", func() bool { return s.lost() && c.lost() })
-	w.turns(2)
-	if calls != 1 || kindOf(reason) != Lost || kindOf(s.err) != Lost {
-		t.Errorf("%d calls, %v; lost with %v", calls, reason, s.err)
-	}
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		c.onMade = func(r *rec) { r.c.PauseReading() }
+		w.pair(s, c, nil)
+		_, _ = s.c.Write(make([]byte, 8<<20))
+		var reason error
+		calls := 0
+		if err := s.c.Detach(func(h proactor.Handle, p []byte, err error) { calls++; reason = err }); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		c.c.AbortConnection()
+		w.until("both lost", func() bool { return s.lost() && c.lost() })
+		w.turns(2)
+		if calls != 1 || kindOf(reason) != Lost || kindOf(s.err) != Lost {
+			t.Errorf("%d calls, %v; lost with %v", calls, reason, s.err)
+		}
+	})
 }

@@ -23,6 +23,7 @@ type walk struct {
 	walkers []*walker
 	ending  bool
 	gentle  bool // nobody aborts, and the network is harmless
+	most    int  // bytes of one write
 }
 
 // A link is one connection: a stream each way.
@@ -60,6 +61,7 @@ func newWalk(t *sim.T, gentle bool) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.most = min(50_000, 100*min(o.BufferSize, o.StreamBuffer)) // one byte at a time takes its time
 	k.world.run(b)
 	k.o = &Options{
 		HighWater: pick(1, 5000, 0), LowWater: pick(-1, 100, 0), HardLimit: pick(3000, 0), ZeroCopyFrom: pick(0, 1, 1000),
@@ -178,6 +180,9 @@ func (k *walk) start(name string, h proactor.Handle, peer proactor.Address, in, 
 }
 
 func (a *walker) pause() time.Duration {
+	if a.k.ending {
+		return time.Second
+	}
 	return time.Duration(a.k.rng.Int64N(int64([]time.Duration{50 * time.Microsecond, 5 * time.Millisecond, time.Second}[a.k.rng.IntN(3)])))
 }
 

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	"mobius/internal/testenv"
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/sim"
+	"mobius/test/backends"
 )
 
 // A world is a loop with both ends of some connections on it.
@@ -52,9 +55,29 @@ func newWorld(t testing.TB, o sim.Options) *world {
 	return w
 }
 
+// each runs f in a quiet simulated world and in one on each real backend.
+func each(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Run("sim", func(t *testing.T) { f(t, newWorld(t, quiet(1))) })
+	for _, b := range backends.Real() {
+		t.Run(b.Name, func(t *testing.T) {
+			testenv.Leaks(t)
+			runtime.LockOSThread()
+			t.Cleanup(runtime.UnlockOSThread)
+			backend, err := b.Open()
+			if err != nil {
+				testenv.Missing(t, "%s: %v", b.Name, err)
+			}
+			if backend.Name() != b.Name {
+				t.Fatalf("runs on %s, want %s", backend.Name(), b.Name)
+			}
+			f(t, newWorldOn(t, backend))
+		})
+	}
+}
+
 func newWorldOn(t testing.TB, b proactor.Backend) *world {
 	t.Helper()
-	w := &world{t: t, limit: 50 * time.Millisecond, end: time.Now().Add(30 * time.Second)}
+	w := &world{t: t, limit: 5 * time.Millisecond, end: time.Now().Add(30 * time.Second)}
 	w.run(b)
 	t.Cleanup(w.close)
 	return w
@@ -163,9 +186,12 @@ func (w *world) turns(n int) {
 	}
 }
 
-// pass lets d pass.
+// pass lets d pass; on real backends 20 ms at most.
 func (w *world) pass(d time.Duration) {
 	w.t.Helper()
+	if w.net == nil {
+		d = min(d, 20*time.Millisecond)
+	}
 	over := false
 	timer := loop.Timer{Func: func() { over = true }}
 	w.l.Start(&timer, d)
