@@ -28,7 +28,7 @@ func (b *Backend) Cancel(op *proactor.Op) {
 		return // else its Complete is running, and settle looks at the state
 	}
 	op.B.Where.Remove(op)
-	b.finish(op, op.B.Done, proactor.ErrCanceled)
+	b.finish(op, taken(op), proactor.ErrCanceled)
 }
 
 // cancelSlot asks the kernel, once for each arming.

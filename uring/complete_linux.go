@@ -218,6 +218,7 @@ func (b *Backend) received(s *slot, c CQE, more bool) {
 		b.fail(proactor.ErrLost) // a completion that cannot be: one before it is missing
 		return
 	}
+	s.hungry = false
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}
@@ -255,7 +256,7 @@ func (b *Backend) receiveEnded(s *slot, op *proactor.Op, errno syscall.Errno) {
 		b.complete(op, 0, proactor.ErrCanceled)
 	case errno == unix.ENOBUFS:
 		b.stats.Starved++
-		b.pools[s.class].starved.Push(op)
+		b.pools[s.class].starve(op, s)
 	default:
 		b.failed(op, errno)
 	}

@@ -25,8 +25,33 @@ type pool struct {
 	size        int
 	incremental bool
 	buffers     []buffer
-	avail       int            // buffers that are the kernel's, as far as we know
-	starved     proactor.Queue // receives that found none, in the order in which they came
+	avail       int // buffers that are the kernel's, as far as we know
+
+	// Receives that found no buffer, in the order in which they came. Those that
+	// were armed again, and found none once more, are in again: they keep their
+	// place before those that have been served since.
+	again, starved proactor.Queue
+}
+
+// starve puts op, for which s receives, where it waits for a buffer.
+func (p *pool) starve(op *proactor.Op, s *slot) {
+	if s.hungry {
+		p.again.Push(op)
+		return
+	}
+	s.hungry = true
+	p.starved.Push(op)
+}
+
+// starving returns how many receives wait for a buffer.
+func (p *pool) starving() int { return p.again.Len() + p.starved.Len() }
+
+// next takes the one that has waited longest.
+func (p *pool) next() *proactor.Op {
+	if op := p.again.Pop(); op != nil {
+		return op
+	}
+	return p.starved.Pop()
 }
 
 // A buffer is where one buffer of a pool is.

@@ -33,7 +33,7 @@ func (r *relay) draw(s *slot) {
 		return
 	}
 	if !b.anyBuffer(r.op, s) {
-		b.pools[s.class].starved.Push(r.op)
+		b.pools[s.class].starve(r.op, s)
 		return
 	}
 	e := r.entry()
@@ -90,7 +90,7 @@ func (r *relay) received(c CQE, more bool) {
 		case c.Res == -int32(unix.ENOBUFS):
 			if r.phase == moving {
 				b.stats.Starved++
-				b.pools[s.class].starved.Push(r.op)
+				b.pools[s.class].starve(r.op, s)
 			}
 		default:
 			if err := errnoOf(c.Res); err != nil {
@@ -106,6 +106,7 @@ func (r *relay) received(c CQE, more bool) {
 		b.fail(proactor.ErrLost)
 		return
 	}
+	s.hungry = false
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}

@@ -54,6 +54,7 @@ type slot struct {
 	role       role
 	armed      bool  // the kernel has it, or will with the next enter: a last completion will come
 	poll       bool  // pouring: a poll, not a send
+	hungry     bool  // receiving, drawing: it starved, and has got nothing since
 	canceling  bool  // a cancel has been prepared for this arming
 	class      uint8 // receiving: where the buffers come from
 	wanted     uint8 // the class to take at the next arming

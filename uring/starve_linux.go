@@ -11,10 +11,10 @@ import "mobius/internal/sys"
 func (b *Backend) feedStarved() (idle bool) {
 	hungry, idle := false, true
 	for _, p := range b.pools {
-		for n := min(p.starved.Len(), p.avail); n > 0; n-- {
-			b.arm(p.starved.Pop())
+		for n := min(p.starving(), p.avail); n > 0; n-- {
+			b.arm(p.next())
 		}
-		if p.starved.Len() > 0 {
+		if p.starving() > 0 {
 			hungry = true
 			idle = idle && p.avail == 0
 		}

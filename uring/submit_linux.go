@@ -150,7 +150,7 @@ func (b *Backend) arm(op *proactor.Op) {
 		s.relay.pump()
 		return
 	case s.role == receiving && !b.anyBuffer(op, s):
-		b.pools[s.class].starved.Push(op)
+		b.pools[s.class].starve(op, s)
 		return
 	}
 	e := b.entry()
