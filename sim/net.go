@@ -66,8 +66,8 @@ func (o *Options) fill() {
 			}
 		}
 		draw(&o.Buffers, 2, 4, 16, 64)
-		draw(&o.BufferSize, 64, 1000, 4096, 65536, 65536)
-		draw(&o.StreamBuffer, 100, 2048, 65536, 65536)
+		draw(&o.BufferSize, 512, 4096, 65536, 65536)
+		draw(&o.StreamBuffer, 4608, 16384, 65536, 65536) // 4608: the least SO_SNDBUF (socket(7))
 	}
 	def := func(p *int, v int) {
 		if *p <= 0 {
