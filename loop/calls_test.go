@@ -203,6 +203,32 @@ func TestNoLostWakeUp(t *testing.T) {
 	}
 }
 
+// A call that is posted by a callback, when nobody would wake the loop, does
+// not wait for the next event.
+func TestCallPostedByACallback(t *testing.T) {
+	l, f := setup(t, Options{})
+	f.blocking = true
+	wait := start(t, l)
+	for _, phase := range []func(func()){
+		func(post func()) { l.Call(post) },
+		func(post func()) { l.Call(func() { l.Start(&Timer{Func: post}, 0) }) },
+		func(post func()) { l.Call(func() { l.AtTurnEnd(&newFlush(post).Flush) }) },
+		func(post func()) { l.Call(func() { f.ready = append(f.ready, post) }) },
+	} {
+		ran := make(chan struct{})
+		phase(func() { l.Call(func() { l.Call(func() { close(ran) }) }) })
+		select {
+		case <-ran:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the call never ran")
+		}
+	}
+	l.Stop()
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCallAllocatesNothing(t *testing.T) {
 	uncheckedOnly(t)
 	l, _ := setup(t, Options{})

@@ -22,6 +22,8 @@ type owner struct {
 	onFail  func()
 	onEnded func()
 	finish  func()
+
+	onAbandoned func()
 }
 
 func newOwner(l *Loop, name string, log *[]string) *owner {
@@ -53,7 +55,12 @@ func (o *owner) Complete(op *proactor.Op) {
 	}
 }
 
-func (o *owner) Abandon(err error) { o.note("abandoned") }
+func (o *owner) Abandon(err error) {
+	o.note("abandoned")
+	if o.onAbandoned != nil {
+		o.onAbandoned()
+	}
+}
 
 type finisher struct{ *owner }
 
@@ -253,11 +260,13 @@ func TestBackendThatFails(t *testing.T) {
 	l, f := setup(t, Options{Report: tr.report})
 	f.pollErr = proactor.ErrLost
 	var log []string
-	newOwner(l, "a", &log)
+	fut := NewFuture[int](l)
+	fut.Then(func(int, error) { log = append(log, "future") })
+	newOwner(l, "a", &log).onAbandoned = func() { fut.Complete(0, nil) }
 	if err := start(t, l)(); err != proactor.ErrLost {
 		t.Fatalf("Run: %v", err)
 	}
-	want := []string{"a fail: " + proactor.ErrLost.Error(), "a abandoned"}
+	want := []string{"a fail: " + proactor.ErrLost.Error(), "a abandoned", "future"}
 	if !reflect.DeepEqual(log, want) || len(f.waits) != 1 {
 		t.Fatalf("got %q, want %q; %d polls", log, want, len(f.waits))
 	}
@@ -409,6 +418,24 @@ func TestGoexitInEveryPhase(t *testing.T) {
 				t.Fatalf("troubles %v", all)
 			}
 		})
+	}
+}
+
+// Calls that were accepted run, also if a Goexit cuts their batch short.
+func TestGoexitLosesNoCalls(t *testing.T) {
+	var tr troubles
+	l, _ := setup(t, Options{Report: tr.report})
+	var ran []int
+	for i := range 4 {
+		l.Call(func() {
+			ran = append(ran, i)
+			if i%2 == 0 {
+				runtime.Goexit()
+			}
+		})
+	}
+	if err := start(t, l)(); err != ErrGoexit || !reflect.DeepEqual(ran, []int{0, 1, 2, 3}) {
+		t.Fatalf("Run: %v, ran %v", err, ran)
 	}
 }
 

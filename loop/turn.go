@@ -48,7 +48,8 @@ func (l *Loop) flush() {
 	}
 }
 
-// wait returns how long the next poll may wait.
+// wait returns how long the next poll may wait, as far as other goroutines do
+// not matter.
 func (l *Loop) wait(limit time.Duration) time.Duration {
 	if l.flushes.pending() || l.calls.pending() || l.wanted() || l.drained() {
 		return 0
