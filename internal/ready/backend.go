@@ -45,6 +45,7 @@ type Backend struct {
 	inside   *proactor.Op // whose Complete is running, if the op goes on after it
 	released []*proactor.Pin
 	progress uint64        // results and relayed pieces, ever
+	turn     uint64        // Polls
 	flushed  bool          // the last Poll did without a Wait
 	now      time.Duration // of this turn, 0 if nobody has asked yet
 
@@ -120,8 +121,11 @@ func (b *Backend) occupy(d *desc, op *proactor.Op) {
 	switch op.Kind {
 	case proactor.OpAccept, proactor.OpRecv:
 		d.in = op
-	case proactor.OpConnect, proactor.OpSend:
+	case proactor.OpConnect:
 		d.out = op
+	case proactor.OpSend:
+		d.out = op
+		d.cursor.Start(op)
 	case proactor.OpRelay:
 		if dst := b.desc(op.Relay.Dst); dst != nil {
 			d.in, dst.out = op, op

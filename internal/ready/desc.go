@@ -13,7 +13,8 @@ type desc struct {
 	kind    sys.Kind
 	domain  uint8
 	bits    bits
-	pins    uint16 // Sends whose Released has not been called
+	pins    uint16     // Sends whose Released has not been called
+	cursor  sys.Cursor // of the Send at work
 }
 
 // bits are what is known of a descriptor's readiness.

@@ -23,6 +23,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		return proactor.ErrWrongThread
 	}
 	before := b.progress
+	b.turn++
 	b.repair()
 	var deadline time.Duration
 	if timeout > 0 {

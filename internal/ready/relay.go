@@ -31,7 +31,9 @@ type relay struct {
 	at     int
 	pipe   *splice.Pipe // borrowed while it holds bytes
 	policy splice.Policy
-	ended  bool // the source has
+	ended  bool   // the source has
+	turn   uint64 // of used
+	used   int    // bytes moved in that turn
 }
 
 // beginRelay prepares op's state.
@@ -62,10 +64,7 @@ func (b *Backend) relay(src *desc, op *proactor.Op) {
 		b.endRelay(op, proactor.NoSide, proactor.ErrCanceled)
 		return
 	}
-	budget := r.Budget
-	if budget <= 0 {
-		budget = relayBudget
-	}
+	budget := b.relayBudget(r, st)
 	for budget > 0 {
 		var n int
 		var wait bool
@@ -74,6 +73,7 @@ func (b *Backend) relay(src *desc, op *proactor.Op) {
 		} else {
 			n, wait = b.relayIn(op, st, src, dst, budget)
 		}
+		st.used += n
 		if budget -= n; wait {
 			b.putPipe(st)
 			return
@@ -81,6 +81,18 @@ func (b *Backend) relay(src *desc, op *proactor.Op) {
 	}
 	b.putPipe(st)
 	b.again(op)
+}
+
+// relayBudget returns how many bytes r may still move in this turn, in which
+// it may be tried more than once.
+func (b *Backend) relayBudget(r *proactor.Relay, st *relay) int {
+	if st.turn != b.turn {
+		st.turn, st.used = b.turn, 0
+	}
+	if r.Budget > 0 {
+		return r.Budget - st.used
+	}
+	return relayBudget - st.used
 }
 
 // waiting reports whether bytes wait to be sent.

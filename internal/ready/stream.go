@@ -102,18 +102,15 @@ func (b *Backend) send(d *desc, op *proactor.Op) {
 		return
 	}
 	for range writesPerTurn {
-		left := op.Remaining()
-		if left == 0 {
+		if d.cursor.Left() == 0 {
 			b.finish(op, op.B.Done, nil)
 			return
 		}
-		n, e := b.vectors.Write(int(d.handle.Index()), d.kind, op, min(left, b.o.WriteBudget))
+		n, e := b.vectors.Write(int(d.handle.Index()), d.kind, op, &d.cursor, b.o.WriteBudget)
 		switch e {
 		case 0:
-			if op.B.Done += n; n == left {
-				b.finish(op, op.B.Done, nil)
-				return
-			}
+			op.B.Done += n
+			d.cursor.Advance(op, n)
 		case unix.EINTR:
 		case unix.EAGAIN:
 			b.blocked(d, op)

@@ -13,31 +13,25 @@ type Vectors struct {
 	v [maxVectors]unix.Iovec
 }
 
-// Write makes one non-blocking write of up to limit of op's bytes beyond the
-// first op.B.Done; there must be some.
-func (v *Vectors) Write(fd int, kind Kind, op *proactor.Op, limit int) (int, unix.Errno) {
-	if len(op.Bufs) == 0 {
-		p := op.Buf[op.B.Done:]
+// Write makes one non-blocking write of up to limit bytes of op from c on;
+// there must be some. It leaves c where it is.
+func (v *Vectors) Write(fd int, kind Kind, op *proactor.Op, c *Cursor, limit int) (int, unix.Errno) {
+	p := c.next(op)
+	if len(p) >= limit || len(p) == c.left {
 		return Write(fd, kind, p[:min(len(p), limit)])
 	}
 	n := 0
-	skip := op.B.Done
-	for i := -1; i < len(op.Bufs) && n < maxVectors && limit > 0; i++ {
-		p := op.Buf
-		if i >= 0 {
-			p = op.Bufs[i]
+	for i := c.piece; ; p = pieceOf(op, i) {
+		if len(p) > 0 {
+			p = p[:min(len(p), limit)]
+			v.v[n].Base = &p[0]
+			v.v[n].SetLen(len(p))
+			limit -= len(p)
+			n++
 		}
-		if skip >= len(p) {
-			skip -= len(p)
-			continue
+		if i++; i > len(op.Bufs) || n == maxVectors || limit == 0 {
+			break
 		}
-		p = p[skip:]
-		skip = 0
-		p = p[:min(len(p), limit)]
-		limit -= len(p)
-		v.v[n].Base = &p[0]
-		v.v[n].SetLen(len(p))
-		n++
 	}
 	sent, err := WriteVectors(fd, kind, v.v[:n])
 	clear(v.v[:n]) // they keep memory alive
