@@ -28,6 +28,9 @@ type world struct {
 	accepted  []*peer // upstreams' ends, in the order of their accept
 	reports   []Report
 	plans     []plan
+	byHand    bool          // accepted connections are hands
+	hands     []*hand       // those
+	step      time.Duration // virtual time in which the loops look at the world again
 }
 
 // A plan is what the two ends of one connection do.
@@ -54,7 +57,7 @@ const (
 // newWorld makes a world with a proxy in front of n upstreams. o.Route is filled in.
 func newWorld(t testing.TB, so sim.Options, loops, upstreams int, o Options) *world {
 	t.Helper()
-	w := &world{t: t, net: sim.New(so)}
+	w := &world{t: t, net: sim.New(so), step: time.Second}
 	w.near, w.far = w.newLoop(), w.newLoop()
 	for range loops {
 		w.loops = append(w.loops, w.newLoop())
@@ -144,7 +147,7 @@ func (w *world) until(what string, limit time.Duration, cond func() bool) {
 func (w *world) turn() error {
 	for _, l := range w.all() {
 		before := w.progress()
-		if err := l.Iterate(time.Second); err != nil {
+		if err := l.Iterate(w.step); err != nil {
 			return err
 		}
 		for after := w.progress(); after != before; after = w.progress() {
@@ -267,6 +270,12 @@ func content(seed uint64, number, side, n int) []byte {
 }
 
 func (w *world) upstreamAccepted(h proactor.Handle, _ proactor.Address) {
+	if w.byHand {
+		x := w.newHand(w.far, h)
+		w.hands = append(w.hands, x)
+		x.l.Submit(&x.recv)
+		return
+	}
 	p := w.newPeer(w.far, h)
 	w.accepted = append(w.accepted, p)
 	p.l.Submit(&p.recv)
