@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/sim"
 )
 
@@ -28,7 +29,11 @@ func TestSeeds(t *testing.T) {
 		runSeed(t, *seedFlag)
 		return
 	}
-	for seed := uint64(1); seed <= *seedsFlag && !t.Failed(); seed++ {
+	seeds := *seedsFlag
+	if invariant.Enabled {
+		seeds /= 5 // everything is slower then
+	}
+	for seed := uint64(1); seed <= seeds && !t.Failed(); seed++ {
 		runSeed(t, seed)
 		if t.Failed() {
 			t.Logf("replay: go test ./proxy -run TestSeeds -proxyseed=%d", seed)
