@@ -4,9 +4,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"mobius/proactor"
 )
+
+// pinTimeout is how long a connection that has ended waits for a peer that
+// does not acknowledge what was sent to it without a copy.
+const pinTimeout = time.Second
 
 // closedHere is the cause of an end that this side asked for.
 var closedHere = net.ErrClosed
@@ -134,6 +139,12 @@ func (c *Conn) die(k Kind, op string, err error) {
 	c.dropInput()
 	c.l.Cancel(&c.recv)
 	c.l.Cancel(&c.send)
+	if c.pins > 0 {
+		// The kernel keeps zero-copy memory until the peer has acknowledged
+		// it, and a descriptor cannot be closed before. This bounds that (tcp(7),
+		// TCP_USER_TIMEOUT).
+		_ = c.l.Sockets().SetOptions(c.recv.Handle, &proactor.SocketOptions{UserTimeout: pinTimeout})
+	}
 	c.l.AtTurnEnd(&c.flush)
 }
 

@@ -72,7 +72,7 @@ func TestWritesThatAreNotOfReceivedBytes(t *testing.T) {
 // A proxy in DataReceived: the hold is the other connection's.
 func TestWriteToAnotherConnectionHolds(t *testing.T) {
 	const size = 200_000
-	w := newWorld(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Buffers: 8, Holds: 2})
+	w := newWorld(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Buffers: 16, BufferSize: 8192, Holds: 2})
 	in, client := w.rec("in"), w.rec("client")
 	out, server := w.rec("out"), w.rec("server")
 	w.pair(out, server, nil)

@@ -229,7 +229,8 @@ func TestAcceptErrors(t *testing.T) {
 		}
 		for _, x := range w.troubles {
 			var e *AcceptError
-			if err, ok := x.Value.(error); x.Kind != loop.AcceptFailed || !ok || !errors.As(err, &e) || !errors.Is(err, tc.err) || e.Addr != w.ln.Addr() {
+			err, _ := x.Value.(error)
+			if x.Kind != loop.AcceptFailed || !errors.As(err, &e) || !errors.Is(err, tc.err) || e.Addr != w.ln.Addr() {
 				t.Errorf("%v: reported %v", tc.err, x)
 			}
 		}
