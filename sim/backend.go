@@ -32,8 +32,8 @@ type Backend struct {
 	empty   int    // Polls in a row that found nothing
 	waiting bool   // the last Poll found nothing, and waits until then
 	until   int64
-	nudged  bool // another backend's Poll has returned early for this one, which has not been polled since
-	inside  bool // a Poll is under way
+	yielded []uint64 // by another backend's index: its Enters when this one last returned early for it
+	inside  bool     // a Poll is under way
 }
 
 var _ proactor.Backend = (*Backend)(nil)

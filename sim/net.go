@@ -255,3 +255,23 @@ func (n *Net) run(e *event) {
 		e.b.runOp(e)
 	}
 }
+
+// Until polls the backends of n in turn, on the calling goroutine, until done
+// answers true, or a Poll fails. It asks done before each round.
+func (n *Net) Until(done func() bool) error {
+	for !done() {
+		for i := 0; ; i++ {
+			n.mu.Lock()
+			if i >= len(n.backends) {
+				n.mu.Unlock()
+				break
+			}
+			b := n.backends[i]
+			n.mu.Unlock()
+			if err := b.Poll(-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -24,7 +24,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if b.inside {
 		panic("sim: Poll inside Poll")
 	}
-	b.inside, b.waiting, b.nudged = true, false, false
+	b.inside, b.waiting = true, false
 	defer func() {
 		b.inside = false
 		n.changed()
@@ -187,14 +187,14 @@ func (n *Net) wait(b *Backend) (more bool, err error) {
 	for _, o := range n.backends {
 		elsewhere := n.o.Foreign && o.owner.known() && o.owner.goroutine != b.owner.goroutine
 		switch {
-		case o == b || o.nudged:
+		case o == b || b.yieldedTo(o):
 		case o.waiting && (o.inside || !elsewhere):
 			next = min(next, o.until)
 		case elsewhere:
-			n.waitFor(o)
+			n.waitFor(b, o)
 			return true, nil
 		default:
-			o.nudged = true
+			b.yieldTo(o)
 			return false, nil
 		}
 	}
@@ -207,6 +207,18 @@ func (n *Net) wait(b *Backend) (more bool, err error) {
 		return false, n.deadlock(false)
 	}
 	return true, nil
+}
+
+// yieldTo notes that b has waited for o: not twice, unless o is polled.
+func (b *Backend) yieldTo(o *Backend) {
+	for len(b.yielded) <= o.index {
+		b.yielded = append(b.yielded, 0)
+	}
+	b.yielded[o.index] = o.stats.Enters + 1
+}
+
+func (b *Backend) yieldedTo(o *Backend) bool {
+	return o.index < len(b.yielded) && b.yielded[o.index] == o.stats.Enters+1
 }
 
 // moveTo moves the clock. Backends whose timeout has passed then no longer wait.
@@ -231,13 +243,13 @@ func (n *Net) changed() {
 // another goroutine is not polled. Its goroutine may have ended without Close.
 const grace = 20 * time.Millisecond
 
-// waitFor waits until something changes: at best that o, which belongs to
+// waitFor has b wait until something changes: at best that o, which belongs to
 // another goroutine, is polled again.
-func (n *Net) waitFor(o *Backend) {
+func (n *Net) waitFor(b, o *Backend) {
 	timer := time.AfterFunc(grace, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		o.nudged = true // until its next Poll
+		b.yieldTo(o)
 		n.cond.Broadcast()
 	})
 	defer timer.Stop()
