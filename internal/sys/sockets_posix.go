@@ -94,6 +94,9 @@ func (s *Sockets) Stream(remote proactor.Address, o *proactor.SocketOptions) (pr
 }
 
 func (s *Sockets) bindLocal(fd, domain int, local proactor.Address) error {
+	if Domain(local) != domain && (local.IsUnix() || local.IP().IsValid()) {
+		return unix.EAFNOSUPPORT
+	}
 	if err := s.raw.Set(local, domain); err != nil {
 		return err
 	}

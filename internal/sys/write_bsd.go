@@ -17,18 +17,11 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if e == nil {
 		return 0, proactor.ErrClosed
 	}
-	for {
-		sent, err := WriteBuffers(int(h.Index()), e.Kind, bufs)
-		switch err {
-		case 0:
-			return sent, nil
-		case unix.EAGAIN:
-			return 0, nil
-		case unix.EINTR:
-		default:
-			return 0, err
-		}
+	n, err := WriteBuffers(int(h.Index()), e.Kind, bufs)
+	if err == 0 || err == unix.EAGAIN || err == unix.EINTR {
+		return n, nil // EINTR is as good as EAGAIN: the caller goes on with a Send
 	}
+	return 0, err
 }
 
 // WriteBuffers makes one non-blocking write of bufs.

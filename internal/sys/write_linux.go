@@ -20,6 +20,9 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if e == nil {
 		return 0, proactor.ErrClosed
 	}
+	if len(bufs) == 1 && len(bufs[0]) > 0 {
+		return tried(Write(int(h.Index()), e.Kind, bufs[0]))
+	}
 	var vectors [maxVectors]unix.Iovec
 	n := 0
 	for _, b := range bufs {
@@ -32,18 +35,16 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
-	for {
-		sent, err := WriteVectors(int(h.Index()), e.Kind, vectors[:n])
-		switch err {
-		case 0:
-			return sent, nil
-		case unix.EAGAIN:
-			return 0, nil
-		case unix.EINTR:
-		default:
-			return 0, err
-		}
+	return tried(WriteVectors(int(h.Index()), e.Kind, vectors[:n]))
+}
+
+// tried is what TryWrite says of a write. EINTR is as good as EAGAIN: the
+// caller goes on with a Send.
+func tried(n int, e unix.Errno) (int, error) {
+	if e == 0 || e == unix.EAGAIN || e == unix.EINTR {
+		return n, nil
 	}
+	return 0, e
 }
 
 // WriteVectors makes one non-blocking write of at least one vector. It does
