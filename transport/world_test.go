@@ -199,9 +199,12 @@ func (w *world) pass(d time.Duration) {
 }
 
 func (w *world) story() string {
-	text := ""
+	text := fmt.Sprintf("\nbackend %+v", w.l.Backend().Stats())
+	if w.ln != nil {
+		text += fmt.Sprintf("\nlistener %+v, state %d, %v", w.ln.stats, w.ln.state, w.troubles)
+	}
 	if w.net != nil {
-		text = fmt.Sprintf("\nseed %d", w.net.Seed())
+		text += fmt.Sprintf("\nseed %d", w.net.Seed())
 	}
 	for _, r := range w.recs {
 		text += fmt.Sprintf("\n%s: %v, %d bytes, lost: %v", r.name, r.events, r.got.Len(), r.err)
