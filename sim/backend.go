@@ -29,7 +29,7 @@ type Backend struct {
 	stats proactor.Stats
 
 	seen    uint64 // what had happened by the latest Poll that found nothing
-	empty   int    // Polls in a row that found nothing
+	empty   int    // Polls in a row that found nothing and did not wait
 	waiting bool   // the last Poll found nothing, and waits until then
 	until   int64
 	yielded []uint64 // by another backend's index: its Enters when this one last returned early for it

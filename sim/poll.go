@@ -25,12 +25,18 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		panic("sim: Poll inside Poll")
 	}
 	b.inside, b.waiting = true, false
+	least := b.least()
+	hasty := timeout >= 0 && int64(timeout) <= least
 	defer func() {
 		b.inside = false
+		if hasty {
+			b.empty++
+		} else {
+			b.empty = 0
+		}
 		n.changed()
 	}()
 	b.stats.Enters++
-	least := b.least()
 	deadline := int64(never)
 	if timeout >= 0 && int64(timeout) < never-n.now {
 		deadline = n.now + max(int64(timeout), least)
@@ -42,6 +48,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		}
 		if b.woken.Swap(false) {
 			b.stats.Woken++
+			hasty = true
 			deadline = min(deadline, n.now+least)
 		}
 		if b.ready.Len() > 0 {
@@ -58,15 +65,17 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	}
 }
 
-// least returns the time that this Poll takes at least if it delivers nothing.
-// No Poll takes no time at all, or a program that polls without waiting, or is
-// woken all the time, would stop the clock; one that does so again and again
-// while nothing happens moves it in growing steps.
+// least returns the time that this Poll takes at least, if it has nothing to
+// deliver: none, unless the ones before it found nothing and did not wait
+// either. A program that polls without waiting, or is woken all the time, must
+// not stop the clock; so it moves in growing steps as long as nothing happens.
 func (b *Backend) least() int64 {
 	if now := b.net.events + b.stats.Completed; now != b.seen {
 		b.seen, b.empty = now, 0
 	}
-	b.empty++
+	if b.empty == 0 {
+		return 0
+	}
 	return stepTime << min(b.empty-1, 10)
 }
 
