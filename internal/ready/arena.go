@@ -186,16 +186,22 @@ func (l *lender) takeBack(h *proactor.Hold) {
 // pinned returns the number of buffers that somebody holds.
 func (l *lender) pinned() int { return l.large.pinned + l.small.pinned }
 
-// over reports whether more is held than should be: then there is half of the
-// buffers for the others to share.
-func (l *lender) over() bool {
-	return l.holds.Len() > l.cap || l.large.pinned > (l.large.limit+1)/2 || l.small.pinned > (l.small.limit+1)/2
+// over reports whether more is held than should be.
+func (l *lender) over() bool { return l.holds.Len() > l.cap || l.crowded() }
+
+// crowded reports whether holds pin more than half of the buffers: then there
+// are few for the others to share.
+func (l *lender) crowded() bool {
+	return l.large.pinned > (l.large.limit+1)/2 || l.small.pinned > (l.small.limit+1)/2
 }
 
-// relieve asks the oldest holds back: those beyond the cap, or about as many as
-// keep one buffer. It reports whether there were any.
+// relieve asks the oldest holds back: those beyond the cap, or, when buffers
+// are short, about as many as keep one. It reports whether there were any.
 func (l *lender) relieve() bool {
-	n := max(l.holds.Len()-l.cap, l.holds.Len()/max(1, l.pinned()), 1)
+	n := l.holds.Len() - l.cap
+	if l.crowded() || l.room() == nil {
+		n = max(n, l.holds.Len()/max(1, l.pinned()), 1)
+	}
 	asked := l.evicted
 	for ; n > 0 && l.holds.Oldest() != nil; n-- {
 		l.evicted++
