@@ -39,7 +39,8 @@ func TestSession(t *testing.T) {
 	if s := w.p.Status(); s.Sent != 5 || s.Received != 22 || s.Upstreams[0].Sent != 5 || s.Upstreams[0].Received != 22 {
 		t.Errorf("without samples the status says of a session that has ended %+v", s)
 	}
-	if r.Sent != 5 || r.Received != 22 || r.Attempts != 1 || r.Err != nil || r.Upstream != w.servers[0].Addr() || r.Listener != w.addr {
+	if r.Sent != 5 || r.Received != 22 || r.Attempts != 1 || r.Err != nil ||
+		r.Upstream != w.servers[0].Addr() || r.Listener != w.addr {
 		t.Errorf("the report says %+v", r)
 	}
 	client.drop(false)
@@ -403,7 +404,8 @@ func TestStatusAddsUp(t *testing.T) {
 	client.hears("hi")
 	w.pass(3 * time.Second)
 	s := w.p.Status()
-	if s.Live != 1 || s.Accepted != 1 || s.Sent != 5 || s.Received != 2 || len(s.Samples) < 3 || len(s.Loops) != 2 || len(s.Listeners) != 1 {
+	if s.Live != 1 || s.Accepted != 1 || s.Sent != 5 || s.Received != 2 ||
+		len(s.Samples) < 3 || len(s.Loops) != 2 || len(s.Listeners) != 1 {
 		t.Errorf("the status of a live session: %+v", s)
 	}
 	if s.Upstreams[0].Sent+s.Upstreams[1].Sent != 5 || s.Upstreams[0].Live+s.Upstreams[1].Live != 1 {

@@ -163,6 +163,7 @@ func (w *world) dump() {
 		w.t.Logf("session %+v", r)
 	}
 	for _, p := range append(w.clients, w.accepted...) {
-		w.t.Logf("client=%v %d %+v: sent %d (ended: %v, %v), got %d, then %v", p.client, p.number, p.plan, p.sent, p.shut, p.sendErr, len(p.got), p.end)
+		w.t.Logf("client=%v %d %+v: sent %d (ended: %v, %v), got %d, then %v",
+			p.client, p.number, p.plan, p.sent, p.shut, p.sendErr, len(p.got), p.end)
 	}
 }

@@ -19,7 +19,8 @@ var statusHTML string
 
 var statusPage = template.Must(template.New("").Funcs(template.FuncMap{
 	"count": count[uint64], "live": count[int64], "size": size[int64], "usize": size[uint64], "rate": rate, "each": each,
-	"span": span, "ago": ago, "chart": chart, "top": top, "topBytes": topBytes, "throughput": throughput, "crowd": crowd, "backend": backendTitle,
+	"span": span, "ago": ago, "chart": chart, "top": top, "topBytes": topBytes, "throughput": throughput, "crowd": crowd,
+	"backend": backendTitle,
 }).Parse(statusHTML))
 
 // count writes a number with a thin space between thousands.

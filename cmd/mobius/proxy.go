@@ -35,8 +35,10 @@ func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
 	set.Var(&f.to, "to", "forward to `URL`; may be repeated, then connections take turns and an\nupstream that is down is left out")
 	f.register(set)
 	o := &f.options
-	set.DurationVar(&o.ConnectTimeout, "connect-timeout", proxy.DefaultConnectTimeout, "give up an attempt to connect to an upstream after this long")
-	set.DurationVar(&o.IdleTimeout, "idle-timeout", proxy.DefaultIdleTimeout, "cut connections on which nothing moved either way for this long; 0 is never")
+	set.DurationVar(&o.ConnectTimeout, "connect-timeout", proxy.DefaultConnectTimeout,
+		"give up an attempt to connect to an upstream after this long")
+	set.DurationVar(&o.IdleTimeout, "idle-timeout", proxy.DefaultIdleTimeout,
+		"cut connections on which nothing moved either way for this long; 0 is never")
 	set.DurationVar(&o.HalfClosedTimeout, "half-closed-timeout", proxy.DefaultHalfClosedTimeout,
 		"once one side has ended its stream, cut the connection when the other\nhas moved nothing for this long; 0 is never")
 	set.BoolVar(&o.ReusePort, "reuseport", false, "with several loops: a listening socket for each (SO_REUSEPORT)")

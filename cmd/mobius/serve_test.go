@@ -175,7 +175,8 @@ func TestNextUpstream(t *testing.T) {
 			}
 		}
 		s := status(t, p)
-		if down, up := s.Proxy.Upstreams[0], s.Proxy.Upstreams[1]; down.Up || down.Failed < 1 || down.Failed > 2 || !up.Up || up.Total != 6 {
+		down, up := s.Proxy.Upstreams[0], s.Proxy.Upstreams[1]
+		if down.Up || down.Failed < 1 || down.Failed > 2 || !up.Up || up.Total != 6 {
 			t.Errorf("the status says of the upstreams %+v, %+v", down, up)
 		}
 	})

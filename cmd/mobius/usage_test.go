@@ -146,7 +146,8 @@ func TestProbe(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != 0 || errs != "" {
 		t.Fatalf("status %d, %v, stderr %q", status, err, errs)
 	}
-	if report.OS != goos || report.Version == "" || report.Backend.Name != backends(t)[0] || report.Backend.Why == "" || report.Error != "" {
+	if report.OS != goos || report.Version == "" || report.Error != "" ||
+		report.Backend.Name != backends(t)[0] || report.Backend.Why == "" {
 		t.Errorf("probe says %+v, want the backend %s", report, backends(t)[0])
 	}
 	status, out, errs = call(t, "probe")
