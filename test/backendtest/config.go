@@ -33,11 +33,12 @@ type Config struct {
 
 	Virtual     bool // time is virtual: it moves only in Poll
 	Descriptors bool // handles are descriptors of this process: Adopt and Detach deal in them
-	Hostile     bool // limits are tiny: socket buffers are too, and amounts are scaled down
+	Hostile     bool // limits are tiny: socket buffers are too
 	AnyThread   bool // Poll does not look at threads
 	Allocates   bool // operations may allocate
 
-	// Scale is what Hostile divides amounts by; 0 means 32.
+	// Scale is what amounts of bytes are divided by, for backends that are slow
+	// or small; 0 means 1, or 32 if Hostile.
 	Scale int
 
 	// Holds is the cap on holds that Open has set, if the tests shall count on
@@ -110,6 +111,9 @@ func (c Config) run(tb testing.TB, test Test) {
 		if c.Virtual {
 			c.Patience = 2 * time.Hour
 		}
+	}
+	if c.Scale == 0 && c.Hostile {
+		c.Scale = 32
 	}
 	warm()
 	before := takeInventory()

@@ -82,14 +82,18 @@ func (k *keeper) held() (n int) {
 
 // releaseAll gives everything back, from another goroutine, and keeps
 // nothing from now on.
-func (k *keeper) releaseAll() {
+func (k *keeper) releaseAll() { k.d.w.elsewhere(k.takeAll()) }
+
+// takeAll makes k keep nothing from now on, and returns what gives back what
+// it has. Any goroutine may call that.
+func (k *keeper) takeAll() (release func()) {
 	k.off = true
 	pieces := k.pieces
-	k.d.w.elsewhere(func() {
+	return func() {
 		for _, p := range pieces {
 			p.release()
 		}
-	})
+	}
 }
 
 // brief is how long a test watches that something does not happen.

@@ -27,7 +27,7 @@ func takeInventory() inventory {
 func (i inventory) compare(tb testing.TB) {
 	tb.Helper()
 	var stray []string
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
 		now := takeInventory()
 		stray = stray[:0]
 		for fd, what := range now.files {

@@ -106,8 +106,8 @@ func (d *driver) dial(to proactor.Address) *dialer {
 	return c
 }
 
-// least are the smallest socket buffers that the kernel makes.
-var least = &proactor.SocketOptions{SendBuffer: 1, RecvBuffer: 1}
+// least are the smallest socket buffers that Linux makes (it doubles both).
+var least = &proactor.SocketOptions{SendBuffer: 2304, RecvBuffer: 1152}
 
 // buffers returns o, or if it is nil what a test with hostile limits uses.
 func (w *world) buffers(o *proactor.SocketOptions) *proactor.SocketOptions {

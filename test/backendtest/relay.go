@@ -65,7 +65,9 @@ func s11MovesEverythingToTheEnd(w *world) {
 				if moved := after.Spliced + after.RelayCopied - before.Spliced - before.RelayCopied; moved != uint64(total) {
 					w.Errorf("%v→%v: Stats counts %d bytes relayed, %d were", left, right, moved, total)
 				}
-				w.never("the end is passed on by itself", 0, in.isIdle)
+				if total == 1000 {
+					w.never("the end is passed on by itself", w.brief(), in.isIdle)
+				}
 				c.out.shutdown()
 				in.wantEnd(total)
 				c.close()

@@ -62,7 +62,9 @@ func s14RunsAwayFromTheLoop(w *world) {
 	me := thread()
 	p.Func = func() {
 		loop.Store(thread() == me)
-		<-release
+		if !loop.Load() {
+			<-release
+		}
 	}
 	p.submit()
 	for i := range int64(10) {

@@ -63,8 +63,11 @@ func (w *world) turn(limit time.Duration) {
 		w.drivers[0].poll(limit)
 		return
 	}
-	before := w.completions()
-	for _, wait := range []time.Duration{0, 200 * time.Microsecond} {
+	before, nap := w.completions(), 200*time.Microsecond
+	if w.cfg.Virtual {
+		nap = limit // the backends know of each other
+	}
+	for _, wait := range []time.Duration{0, nap} {
 		for _, d := range w.drivers {
 			if !d.closed {
 				d.poll(min(limit, wait))
@@ -97,7 +100,11 @@ func (w *world) until(what string, cond func() bool) {
 // settles is until for what comes true without an event: it looks again after
 // each small step.
 func (w *world) settles(what string, cond func() bool) {
-	for end := w.now() + w.cfg.Patience; !cond(); w.step() {
+	step := time.Millisecond
+	if w.cfg.Virtual {
+		step = w.cfg.Patience / 1000
+	}
+	for end := w.now() + w.cfg.Patience; !cond(); w.turn(step) {
 		if w.now() > end {
 			w.Helper()
 			w.Fatalf("waited %v in vain: %s\n%s", w.cfg.Patience, what, w.dump())
@@ -251,8 +258,5 @@ func (w *world) abandon() {
 
 // size scales an amount of bytes or of rounds to the backend's limits.
 func (w *world) size(n int) int {
-	if w.cfg.Hostile {
-		n /= max(w.cfg.Scale, 32)
-	}
-	return max(n, 1)
+	return max(n/max(w.cfg.Scale, 1), 1)
 }

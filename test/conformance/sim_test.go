@@ -55,7 +55,9 @@ func TestSim(t *testing.T) { simulated(sim.Options{Seed: 1, Faults: sim.NoFaults
 func TestSimHarmless(t *testing.T) {
 	for seed := uint64(1); seed <= seeds(t); seed++ {
 		t.Run("seed="+itoa(int(seed)), func(t *testing.T) {
-			simulated(sim.Options{Seed: seed, Harmless: true}).Run(t)
+			c := simulated(sim.Options{Seed: seed, Harmless: true})
+			c.Scale = 32
+			c.Run(t)
 		})
 	}
 }
@@ -76,5 +78,5 @@ func seeds(t *testing.T) uint64 {
 	if testenv.Long() {
 		return 1000
 	}
-	return 6
+	return 16
 }
