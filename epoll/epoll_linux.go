@@ -140,7 +140,11 @@ func milliseconds(timeout time.Duration) uintptr {
 	if timeout < 0 {
 		return ^uintptr(0)
 	}
-	return uintptr(min((timeout+time.Millisecond-1)/time.Millisecond, most))
+	ms := timeout / time.Millisecond
+	if timeout%time.Millisecond != 0 {
+		ms++
+	}
+	return uintptr(min(ms, most))
 }
 
 // Wake implements ready.Selector.
