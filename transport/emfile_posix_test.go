@@ -114,10 +114,3 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 	})
 }
-
-// after returns a condition that holds d from now.
-func after(w *world, d time.Duration) func() bool {
-	over := false
-	w.l.Start(&loop.Timer{Func: func() { over = true }}, d)
-	return func() bool { return over }
-}

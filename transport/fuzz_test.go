@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -109,7 +110,11 @@ func (a *walker) finish() {
 // walk lets all ends walk for a while, and then end.
 func (k *walk) walk() {
 	k.begin(1 + k.rng.IntN(4))
-	k.pass(time.Duration(k.rng.Int64N(int64(10 * time.Second))))
+	long := time.Duration(k.rng.Int64N(int64(10 * time.Second)))
+	if k.net == nil {
+		long /= 50
+	}
+	k.until("the walk is over", after(k.world, long))
 	k.ending = true
 	k.until("all have ended", func() bool {
 		for _, a := range k.walkers {
@@ -145,6 +150,19 @@ func TestRandomWalks(t *testing.T) {
 		walks = 60
 	}
 	sim.Run(t, walks, func(t *sim.T) { newWalk(t, t.Seed%2 == 0).walk() })
+}
+
+// The same on real backends, without faults: what the kernel does by itself is
+// what the model expects.
+func TestRandomWalksOnRealBackends(t *testing.T) {
+	for seed := range uint64(8) {
+		each(t, func(t *testing.T, w *world) {
+			if w.net != nil {
+				return // TestRandomWalks
+			}
+			newWalkIn(w, rand.New(rand.NewPCG(seed, 8)), seed%2 == 0).walk()
+		})
+	}
 }
 
 // One seed is one run.

@@ -55,14 +55,21 @@ func newWalk(t *sim.T, gentle bool) *walk {
 		Harmless: gentle,
 		Buffers:  pick(2, 4, 64), BufferSize: pick(1, 100, 4096, 65536), Holds: pick(1, 2, 50), StreamBuffer: pick(100, 4096, 65536),
 	}
-	net := t.Net(o)
-	k := &walk{world: &world{t: t, net: net, limit: time.Minute}, rng: rng, links: map[proactor.Address]*link{}, gentle: gentle}
-	b, err := net.Open()
+	w := &world{t: t, net: t.Net(o), limit: time.Minute}
+	b, err := w.net.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.most = min(50_000, 100*min(o.BufferSize, o.StreamBuffer)) // one byte at a time takes its time
-	k.world.run(b)
+	w.run(b)
+	k := newWalkIn(w, rng, gentle)
+	k.most = min(k.most, 100*min(o.BufferSize, o.StreamBuffer)) // one byte at a time takes its time
+	return k
+}
+
+// newWalkIn returns a walk in any world.
+func newWalkIn(w *world, rng *rand.Rand, gentle bool) *walk {
+	pick := func(of ...int) int { return of[rng.IntN(len(of))] }
+	k := &walk{world: w, rng: rng, links: map[proactor.Address]*link{}, gentle: gentle, most: 50_000}
 	k.o = &Options{
 		HighWater: pick(1, 5000, 0), LowWater: pick(-1, 100, 0), HardLimit: pick(3000, 0), ZeroCopyFrom: pick(0, 1, 1000),
 		CloseTimeout: time.Duration(pick(0, 1)) * time.Second, IdleTimeout: time.Duration(pick(0, 0, 20)) * time.Second,
@@ -84,7 +91,7 @@ func (k *walk) link(client proactor.Address) *link {
 // begin makes a listener and dials it a few times.
 func (k *walk) begin(dials int) {
 	addr := tcpAny
-	if k.rng.IntN(4) == 0 {
+	if k.net != nil && k.rng.IntN(4) == 0 {
 		addr = onePath
 	}
 	for k.ln == nil { // the listener's socket may find no descriptor
@@ -180,10 +187,14 @@ func (k *walk) start(name string, h proactor.Handle, peer proactor.Address, in, 
 }
 
 func (a *walker) pause() time.Duration {
-	if a.k.ending {
-		return time.Second
+	longest := time.Second
+	if a.k.net == nil {
+		longest = 10 * time.Millisecond
 	}
-	return time.Duration(a.k.rng.Int64N(int64([]time.Duration{50 * time.Microsecond, 5 * time.Millisecond, time.Second}[a.k.rng.IntN(3)])))
+	if a.k.ending {
+		return longest
+	}
+	return time.Duration(a.k.rng.Int64N(int64([]time.Duration{50 * time.Microsecond, longest / 200, longest}[a.k.rng.IntN(3)])))
 }
 
 func (a *walker) tick() {

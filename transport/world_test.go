@@ -186,6 +186,13 @@ func (w *world) turns(n int) {
 	}
 }
 
+// after returns a condition that holds d from now.
+func after(w *world, d time.Duration) func() bool {
+	over := false
+	w.l.Start(&loop.Timer{Func: func() { over = true }}, d)
+	return func() bool { return over }
+}
+
 // pass lets d pass; on real backends 20 ms at most.
 func (w *world) pass(d time.Duration) {
 	w.t.Helper()
