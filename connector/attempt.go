@@ -98,6 +98,11 @@ func (c *Connector) completed(op *proactor.Op) {
 func (c *Connector) build(h proactor.Handle) {
 	c.timer.Stop()
 	c.phase = building
+	defer func() {
+		if c.conn == nil { // also if a callback takes the goroutine away
+			c.close(h)
+		}
+	}()
 	local, remote, err := c.l.Sockets().Names(h)
 	if err != nil || !remote.IsValid() {
 		remote = c.target // the peer is gone already: reading will tell
@@ -115,9 +120,7 @@ func (c *Connector) build(h proactor.Handle) {
 		c.protocol = p
 		c.conn = transport.NewConn(c.l, h, local, remote, c.o.Transport)
 		c.conn.Start((*session)(c))
-		return
 	}
-	c.close(h)
 }
 
 func (c *Connector) close(h proactor.Handle) { _ = c.l.Sockets().CloseFD(h) }
@@ -140,7 +143,7 @@ func (c *Connector) fail(err *transport.ConnError) {
 }
 
 func (c *Connector) tellFailed() {
-	if c.phase == failed && !c.op.Active() {
+	if c.phase == failed { // else Abandon has told it
 		c.tell()
 	}
 }

@@ -216,12 +216,12 @@ func (c *Connector) stopWaiting() {
 // settle begins the attempt that was asked for while the end of the last one
 // was told, or ends the session.
 func (c *Connector) settle() {
-	if c.again && c.l.Err() == nil {
+	c.conn, c.protocol = nil, nil
+	if c.again {
 		c.begin(c.wait)
 		return
 	}
 	c.again = false
-	c.conn, c.protocol = nil, nil
 	if c.started {
 		c.started = false
 		c.guard(func() { doStop(c.f) })

@@ -290,6 +290,24 @@ func TestConnectInCallbacks(t *testing.T) {
 	})
 }
 
+// A Connect in the factory's OnStop begins a new session.
+func TestConnectInStop(t *testing.T) {
+	each(t, func(s *scene) {
+		f := s.plant("client")
+		rounds := 0
+		f.OnStop = func() {
+			s.note("client stop")
+			if rounds++; rounds == 1 {
+				f.c.Connect()
+			}
+		}
+		c := Connect(s.l, To(s.deadEnd()), f, Options{})
+		s.Until("it is over", func() bool { return c.State() == Idle })
+		s.expect("client start", "client connecting", "client failed: refused", "client stop",
+			"client start", "client connecting", "client failed: refused", "client stop")
+	})
+}
+
 func TestConnectInConnectionFailed(t *testing.T) {
 	each(t, func(s *scene) {
 		f := s.plant("client")

@@ -165,6 +165,30 @@ func TestHandOverToALoopThatStopped(t *testing.T) {
 	})
 }
 
+// A connection that is on its way to another loop when the port stops is
+// refused there.
+func TestStopListeningDuringAHandOver(t *testing.T) {
+	backends.Each(t, func(w *backends.World) {
+		s, loops := wide(w, 2, loop.Options{})
+		server := s.plant("server")
+		p, err := Listen(loops, s.Address(), server, ListenOptions{})
+		if err != nil {
+			s.Fatal(err)
+		}
+		a, b := s.dial(p.Addr()), s.dial(p.Addr())
+		for p.Conns() < 2 { // the second loop does not turn
+			for _, l := range []*loop.Loop{s.l, loops[0]} {
+				if err := l.Iterate(time.Millisecond); err != nil {
+					s.Fatal(err)
+				}
+			}
+		}
+		stopped := p.StopListening()
+		s.Until("one is refused", func() bool { return done(stopped) && p.Conns() == 1 && len(a.errs)+len(b.errs) == 1 })
+		s.expect("server start", "server build", "server made", "server stop")
+	})
+}
+
 // With ReusePort every loop has a listener of its own; a port that somebody
 // has without it is busy.
 func TestReusePort(t *testing.T) {
