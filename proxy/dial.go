@@ -111,10 +111,13 @@ func (s *Session) refused() {
 	s.finish()
 }
 
-// drop closes what Direct has opened for an attempt that failed.
+// drop closes what Direct has opened for an attempt that failed. The upstream
+// may have accepted it all the same, and must not take that for an empty request.
 func (s *Session) drop() {
 	if s.server != 0 {
-		s.w.l.Sockets().CloseFD(s.server)
+		sockets := s.w.l.Sockets()
+		sockets.Reset(s.server)
+		sockets.CloseFD(s.server)
 		s.server = 0
 	}
 }

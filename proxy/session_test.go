@@ -165,6 +165,7 @@ func TestHalfClosedTimeout(t *testing.T) {
 
 func TestTimeoutsCanBeOff(t *testing.T) {
 	w := quietWorld(t, 1, 1, Options{IdleTimeout: -1, HalfClosedTimeout: -1})
+	w.step = time.Minute
 	client, server := w.pair()
 	w.pass(48 * time.Hour)
 	client.say("request")

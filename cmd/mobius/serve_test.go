@@ -152,8 +152,14 @@ func TestUpstreamDown(t *testing.T) {
 	onEach(t, func(t *testing.T, start func(...string) *process) {
 		down := refusing(t)
 		p := start("proxy", "--listen", anyPort, "--to", down, "--status", "127.0.0.1:0")
-		if n, err := p.dial().Read(make([]byte, 1)); !isReset(err) {
-			t.Errorf("read %d bytes, %v; want a reset", n, err)
+		c, err := dialURL(p.line("listening on "))
+		if err == nil { // else the reset was there first
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			_, err = c.Read(make([]byte, 1))
+		}
+		if !isReset(err) {
+			t.Errorf("%v; want a reset", err)
 		}
 		s := status(t, p)
 		if u := s.Proxy.Upstreams[0]; u.Up || u.Failed != 1 || u.Address != down || !strings.Contains(u.Error, "refused") {
