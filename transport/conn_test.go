@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"mobius/internal/invariant"
 	"mobius/loop"
 	"mobius/proactor"
 )
@@ -258,6 +259,45 @@ func TestGoexitTellsAll(t *testing.T) {
 	<-done
 	s.want(Stopped, loop.ErrGoexit)
 	c.want(Stopped, loop.ErrGoexit)
+}
+
+// Operations that do not end do not keep a stop waiting for ever, nor anybody
+// in the dark.
+func TestAbandonedConnectionsAreToldToo(t *testing.T) {
+	w, f := newFaultyWorld(t)
+	s, c := w.rec("server"), w.rec("client")
+	s.hanging, c.hanging = true, true
+	w.pair(s, c, nil)
+	f.hang = true
+	released := 0
+	_ = s.c.WriteOwned(make([]byte, 1000), func() { released++ })
+	w.turns(3)
+	w.l.Stop()
+	_ = w.l.Close()
+	s.want(Stopped, loop.ErrStopped)
+	c.want(Stopped, loop.ErrStopped)
+	if released != 1 {
+		t.Errorf("released %d times", released)
+	}
+	if len(w.troubles) != 1 || w.troubles[0].Kind != loop.Abandoned {
+		t.Errorf("reported %v", w.troubles)
+	}
+	select {
+	case <-w.ln.Stop().Done():
+	default:
+		t.Error("the listener's stop has no result")
+	}
+	w.net = nil // the leaks are what the test is about
+}
+
+// A connection is one allocation.
+func TestNewConnAllocatesOnce(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	var c *Conn
+	if n := testing.AllocsPerRun(100, func() { c = NewConn(w.l, 1, tcpAny, tcpAny, nil) }); n > 1 && !invariant.Enabled {
+		t.Errorf("%v allocations", n)
+	}
+	_ = c
 }
 
 // A loop's Shutdown lets connections end in good order.

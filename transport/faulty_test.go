@@ -12,11 +12,11 @@ import (
 // wants it.
 type faulty struct {
 	*sim.Backend
-	fail   func(op *proactor.Op) error // nil: the operation goes on
-	ready  []*proactor.Op
-	errs   []error
-	refuse int // what Refuse returns, if not 0
-	asked  int // calls of Refuse
+	fail  func(op *proactor.Op) error // nil: the operation goes on
+	ready []*proactor.Op
+	errs  []error
+	hang  bool // a Cancel does nothing
+	asked int  // calls of Refuse
 }
 
 func newFaultyWorld(t testing.TB) (*world, *faulty) {
@@ -33,6 +33,10 @@ func newFaultyWorld(t testing.TB) (*world, *faulty) {
 }
 
 func (f *faulty) Submit(op *proactor.Op) {
+	if f.hang {
+		op.Begin()
+		return
+	}
 	if err := f.fail(op); err != nil {
 		op.Begin()
 		f.ready, f.errs = append(f.ready, op), append(f.errs, err)
@@ -42,6 +46,9 @@ func (f *faulty) Submit(op *proactor.Op) {
 }
 
 func (f *faulty) Cancel(op *proactor.Op) {
+	if f.hang {
+		return
+	}
 	for _, x := range f.ready {
 		if x == op {
 			return // it ends anyway
@@ -75,8 +82,5 @@ func (f *faulty) Poll(timeout time.Duration) error {
 
 func (f *faulty) Refuse(h proactor.Handle, most int) (int, error) {
 	f.asked++
-	if f.refuse > 0 {
-		return f.refuse, nil
-	}
 	return f.Backend.Refuse(h, most)
 }

@@ -252,9 +252,11 @@ func (a *walker) ended() {
 	switch {
 	case kind == 0 || kind == Panicked:
 		a.k.t.Errorf("%s: ended with %v", a.name, a.err)
+	case kind == Failed: // this reason may hide that the flush failed
+		a.out.cut = a.out.cut || !a.k.gentle
 	case kind == Done && errors.Is(a.err, io.EOF):
 		a.inputEnds()
-	case kind != Done && kind != Detached && kind != Failed:
+	case kind != Done && kind != Detached:
 		a.out.cut = true
 		if a.k.gentle && kind != Stopped {
 			a.k.t.Errorf("%s: ended with %v on a harmless network%s", a.name, a.err, a.k.story())
