@@ -28,6 +28,7 @@ connector, uring, epoll, kqueue < mobius;
 mobius < proxy < cmd/mobius;
 
 # What only tests import.
+kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
 loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
 transport, sim, uring, epoll, kqueue, internal/testenv < test/backends;
@@ -48,12 +49,12 @@ type Only struct {
 var Onlys = []Only{
 	{"uring", []string{"backend_linux.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"epoll", []string{"backend_linux.go", "cmd/mobius/*.go", "test/*/*.go"}},
-	{"kqueue", []string{"backend_bsd.go", "cmd/mobius/*.go", "test/*/*.go"}},
+	{"kqueue", []string{"backend_bsd.go", "kqueue/*/*.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"internal/sys", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
 	{"internal/splice", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
-	{"internal/ready", []string{"internal/*/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
-	{"golang.org/x/sys/unix", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "cmd/mobius/*.go", "test/*/*.go",
-		"test/*/*/*.go"}},
+	{"internal/ready", []string{"internal/*/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go", "test/*/*.go"}},
+	{"golang.org/x/sys/unix", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go",
+		"cmd/mobius/*.go", "test/*/*.go", "test/*/*/*.go"}},
 }
 
 // A Graph says what each package may import, directly or through others.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,9 +20,12 @@ func root(t *testing.T) string {
 	return dir
 }
 
+// loaded is this module, read once.
+var loaded = sync.OnceValues(func() (*Tree, error) { return Load(filepath.Join("..", "..")) })
+
 func load(t *testing.T) *Tree {
 	t.Helper()
-	tree, err := Load(root(t))
+	tree, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,8 @@ func TestDemonstrationWithCurl(t *testing.T) {
 				Backend struct{ Name string }
 				Proxy   json.RawMessage
 			}
-			if err := json.Unmarshal([]byte(get(status+"status.json")), &now); err != nil || now.Backend.Name != backend || now.Proxy == nil {
+			err := json.Unmarshal([]byte(get(status+"status.json")), &now)
+			if err != nil || now.Backend.Name != backend || now.Proxy == nil {
 				t.Errorf("status.json: %v, %+v", err, now)
 			}
 		})
