@@ -161,9 +161,9 @@ func (s *socket) String() string {
 		return text + " (listens on " + s.local.String() + ")"
 	case s.kind == aChild:
 		return text + " (child)"
-	case s.remote.IsValid():
+	case s.remote.IsValid() && s.remote.String()+s.local.String() != "":
 		return text + " (" + s.local.String() + " to " + s.remote.String() + ")"
-	case s.local.IsValid():
+	case s.local.String() != "":
 		return text + " (" + s.local.String() + ")"
 	}
 	return text

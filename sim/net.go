@@ -213,6 +213,20 @@ func (n *Net) runDue() {
 	}
 }
 
+// String describes e for the trace.
+func (e *event) String() string {
+	switch {
+	case e.sock != nil && e.n != 0:
+		return fmt.Sprintf("%v: %v, %d", e.kind, e.sock, e.n)
+	case e.sock != nil:
+		return fmt.Sprintf("%v: %v", e.kind, e.sock)
+	case e.serial != 0 && e.b.slots[e.slot].serial == e.serial:
+		at := &e.b.slots[e.slot]
+		return fmt.Sprintf("%v: backend %d, %v on %v", e.kind, e.b.index, at.op.Kind, at.sock)
+	}
+	return fmt.Sprintf("%v: backend %d", e.kind, e.b.index)
+}
+
 // note writes a line of the trace.
 func (n *Net) note(format string, args ...any) {
 	fmt.Fprintf(n.o.Trace, "%14v  %s\n", time.Duration(n.now), fmt.Sprintf(format, args...))
@@ -225,7 +239,7 @@ func (n *Net) run(e *event) {
 	}
 	n.trace(uint64(e.kind)<<56|uint64(e.at), id<<32|uint64(uint32(e.n)))
 	if n.o.Trace != nil {
-		n.note("%v %v %d", e.kind, e.sock, e.n)
+		n.note("%s", e.String())
 	}
 	switch e.kind {
 	case evSend:

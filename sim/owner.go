@@ -14,8 +14,6 @@ type owner struct {
 	thread    int    // on which it was seen last; 0: not known
 }
 
-func (o *owner) known() bool { return o.goroutine != 0 }
-
 // take reports whether the calling goroutine is the owner, or has become it.
 func (o *owner) take() bool {
 	t := thread()

@@ -194,7 +194,7 @@ func (b *Backend) complete(op *proactor.Op, got int, err error, more bool) {
 func (n *Net) wait(b *Backend) (more bool, err error) {
 	next := min(n.nextEvent(), b.until)
 	for _, o := range n.backends {
-		elsewhere := n.o.Foreign && o.owner.known() && o.owner.goroutine != b.owner.goroutine
+		elsewhere := n.o.Foreign && o.owner.goroutine != b.owner.goroutine
 		switch {
 		case o == b || b.yieldedTo(o):
 		case o.waiting && (o.inside || !elsewhere):
@@ -249,8 +249,9 @@ func (n *Net) changed() {
 }
 
 // grace is the real time for which time stands still while a backend of
-// another goroutine is not polled. Its goroutine may have ended without Close.
-const grace = 20 * time.Millisecond
+// another goroutine is not polled. Its goroutine may have ended without Close;
+// then nobody waits for it again.
+const grace = 200 * time.Millisecond
 
 // waitFor has b wait until something changes: at best that o, which belongs to
 // another goroutine, is polled again.
