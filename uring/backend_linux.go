@@ -46,6 +46,7 @@ type Backend struct {
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue
 	moved   bool     // a relay moved bytes in this round
+	prompt  bool     // a send is pending, which most probably completes at once
 	clock   time.Duration
 	ticking bool // clock is this round's time
 

@@ -110,7 +110,11 @@ func (r *relay) received(c CQE, more bool) {
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}
-	r.policy.Saw(n)
+	if r.round != b.stats.Enters { // what came in one turn counts as one piece
+		r.policy.Saw(r.burst)
+		r.round, r.burst = b.stats.Enters, 0
+	}
+	r.burst += n
 	r.read += int64(n)
 	r.queued += n
 	r.pieces = append(r.pieces, piece{data: data, hold: b.holds.New(data, bufferID(s.class, c.Buffer()), r)})
@@ -121,6 +125,7 @@ func (r *relay) received(c CQE, more bool) {
 
 // pour sends what is at hand: Head, then pieces, then what is in the pipe.
 func (r *relay) pour(s *slot) {
+	r.b.prompt = r.b.prompt || r.pipe == nil
 	switch {
 	case r.head < len(r.op.Relay.Head):
 		p := r.op.Relay.Head[r.head:]

@@ -35,7 +35,9 @@ type relay struct {
 	queued int     // bytes in pieces
 	pipe   *splice.Pipe
 	policy splice.Policy
-	read   int64 // bytes read since Submit
+	burst  int    // bytes received in the turn round
+	round  uint64 // Stats.Enters then
+	read   int64  // bytes read since Submit
 
 	phase   relayPhase
 	err     error // why it ends

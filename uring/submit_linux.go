@@ -205,6 +205,7 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 			e.PrepRecvMultishot(fd, group, s.user)
 		}
 	case sending:
+		b.prompt = true
 		b.prepareSend(op, s, e, fd)
 	case reading:
 		e.PrepPoll(fd, unix.POLLIN, s.user)
