@@ -41,8 +41,11 @@ func New(loops []*loop.Loop, o Options) (*Proxy, error) {
 		l.Join(&w.member)
 		p.workers = append(p.workers, w)
 		if o.Sample > 0 {
-			l.Start(&w.sampling, 0)
+			l.Start(&w.sampling, o.Sample)
 		}
+	}
+	if o.Sample > 0 {
+		p.keepSample()
 	}
 	return p, nil
 }

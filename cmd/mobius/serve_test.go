@@ -211,7 +211,8 @@ func TestStatus(t *testing.T) {
 		a.Close()
 		testenv.Eventually(t, patience, "a session's end is counted", func() bool {
 			s := status(t, p).Proxy
-			return s.Live == 1 && s.Ends["done"] == 1 && len(s.Reports) == 1 && s.Reports[0].Reason == "done" && s.Reports[0].Sent == 5
+			return s.Live == 1 && s.Ends["done"] == 1 && len(s.Reports) == 1 &&
+				s.Reports[0].Reason == "done" && s.Reports[0].Sent == 5
 		})
 		s := status(t, p)
 		if s.Command != "proxy" || s.PID != p.cmd.Process.Pid || s.Backend.Loops != 2 || s.GOMAXPROCS < 4 || s.Memory.Mallocs == 0 ||
@@ -219,7 +220,9 @@ func TestStatus(t *testing.T) {
 			t.Errorf("the status says %+v", s)
 		}
 		page, kind := get(t, p.line("status on "))
-		for _, want := range []string{p.line("listening on "), p.line("on "), "serving", "Upstreams", "Throughput", "setInterval", ">up<"} {
+		for _, want := range []string{
+			p.line("listening on "), p.line("on "), "serving", "Upstreams", "Throughput", "setInterval", ">up<",
+		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the status page does not contain %q", want)
 			}
@@ -312,7 +315,8 @@ func TestIdleTimeout(t *testing.T) {
 		}
 		p.signal(syscall.SIGTERM)
 		p.status()
-		if log := p.err.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "reason=idle") || !strings.Contains(log, "sent=5") {
+		log := p.err.String()
+		if strings.Count(log, "\n") != 1 || !strings.Contains(log, "reason=idle") || !strings.Contains(log, "sent=5") {
 			t.Errorf("access log %q", log)
 		}
 	})
