@@ -125,7 +125,7 @@ func TestDeadlockNamesEveryOp(t *testing.T) {
 		t.Errorf("%+v", dead)
 	}
 	for _, want := range []string{
-		"seed 42", "5 operations wait", "backend 1: accept on handle", "(listens on /run/x), owner *sim.probe",
+		"seed 42", "5 ops wait", "backend 1: accept on handle", "(listens on /run/x), owner *sim.probe",
 		"backend 0: recv on handle 0#1 (127.0.0.1:32769 to 127.0.0.1:32768)", "backend 0: send on handle 0#1",
 		"bytes left", "starved of buffers", "owner *sim.keeper",
 	} {
@@ -161,7 +161,9 @@ func TestLeaksAreNamed(t *testing.T) {
 	w.hosts[1].Close()
 	w.hosts[1].Close()
 	err := w.net.Leaks()
-	for _, want := range []string{"backend 1: recv on handle", "backend 1: 1 holds", "backend 1: open handle", "backend 0: open handle", "1 virtual"} {
+	for _, want := range []string{
+		"backend 1: recv on handle", "backend 1: 1 holds", "backend 1: open handle", "backend 0: open handle", "1 virtual",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

@@ -25,7 +25,7 @@ func (d *Deadlock) Error() string {
 	if d.Late {
 		why = "the limit of time has passed"
 	}
-	text := fmt.Sprintf("sim: deadlock at %v with seed %d: %s, and %d operations wait", d.At, d.Seed, why, len(d.Ops))
+	text := fmt.Sprintf("sim: deadlock at %v with seed %d: %s, and %d ops wait", d.At, d.Seed, why, len(d.Ops))
 	return strings.Join(append([]string{text}, d.Ops...), "\n\t")
 }
 

@@ -23,6 +23,23 @@
 // names every operation that is still waiting. [Net.Leaks] says what was not
 // given back.
 //
+// A test of a protocol builds its program on t.Net, and lets it run to an end:
+//
+//	func TestProtocol(t *testing.T) {
+//		sim.Run(t, 2000, func(t *sim.T) {
+//			net := t.Net(sim.Options{Limit: time.Hour})
+//			server, _ := net.Open()
+//			client, _ := net.Open()
+//			// … build on them, submit, and then:
+//			if err := net.Until(done); err != nil {
+//				t.Fatal(err)
+//			}
+//		})
+//	}
+//
+// It fails if bytes are lost, if the program hangs, if it is busy for an hour
+// of virtual time, or if it leaves a handle open.
+//
 // # Several backends
 //
 // Backends on one network may be driven by one goroutine, in turn. Time then

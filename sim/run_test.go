@@ -93,7 +93,8 @@ func TestRunWantsFaults(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 	}
-	if failed, text := judged(func(tb testing.TB) { Run(tb, 200, echo, Cut, Reset) }); failed || !strings.Contains(text, "200 seeds; faults: Cut ") {
+	failed, text := judged(func(tb testing.TB) { Run(tb, 200, echo, Cut, Reset) })
+	if failed || !strings.Contains(text, "200 seeds; faults: Cut ") {
 		t.Errorf("failed %v: %s", failed, text)
 	}
 	if failed, text := judged(func(tb testing.TB) { Run(tb, 200, echo, Drop) }); !failed || !strings.Contains(text, "fault Drop never") {
@@ -152,7 +153,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	w.hosts[0].Submit(&out.send)
 	w.pass(time.Second)
 	before := out.count
-	allocs := testing.AllocsPerRun(100, func() { w.pass(10 * time.Millisecond) })
+	allocs := testing.AllocsPerRun(100, func() { w.pass(2 * time.Millisecond) })
 	if allocs != 0 || out.count-before < 1000 {
 		t.Errorf("%v allocations per run, %d echoes in all", allocs, out.count-before)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/proactor"
 )
 
@@ -154,7 +155,11 @@ func TestTraceIsReadable(t *testing.T) {
 // Five thousand whole runs, each with its own faults; every kind of fault there
 // is must have happened.
 func TestSweep(t *testing.T) {
-	Run(t, 5000, func(t *T) {
+	seeds := 5000
+	if invariant.Enabled { // the race detector makes it ten times slower
+		seeds = 1000
+	}
+	Run(t, seeds, func(t *T) {
 		if err := everything(t.Net(Options{})); err != nil {
 			t.Fatal(err)
 		}
