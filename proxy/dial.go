@@ -25,7 +25,7 @@ func (d *Direct) Dial(s *Session) {
 		return
 	}
 	s.server = h
-	s.up.op = proactor.Op{Kind: proactor.OpConnect, Owner: &s.up, Handle: h, Addr: &s.upstream.addr}
+	s.up.op = proactor.Op{Kind: proactor.OpConnect, Owner: (*upward)(s), Handle: h, Addr: &s.upstream.addr}
 	s.w.l.Submit(&s.up.op)
 }
 

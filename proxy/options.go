@@ -55,7 +55,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("proxy: Options.Route is nil")
 	}
 	if o.Accept == nil {
-		o.Accept = AdmitAll{}
+		o.Accept = AdmitAll()
 	}
 	if o.Dial == nil {
 		o.Dial = &Direct{Options: o.Upstream}

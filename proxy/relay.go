@@ -8,18 +8,28 @@ import (
 	"mobius/proactor"
 )
 
-// A pipe is one direction of a session. Its op connects to the upstream
-// before it relays: the two are never active at once.
+// A pipe is one direction of a session. The first one's op connects to the
+// upstream before it relays: the two are never active at once.
 type pipe struct {
-	session *Session
 	op      proactor.Op
 	relay   proactor.Relay
 	counted int64 // of relay.Moved, what the worker's sums have
 }
 
+// An upward is a Session as the op of its pipe to the upstream sees it, a
+// downward as that of the other one does.
+type (
+	upward   Session
+	downward Session
+)
+
 // Complete receives the result of a connect or of a relay.
-func (p *pipe) Complete(op *proactor.Op) {
-	s := p.session
+func (u *upward) Complete(op *proactor.Op) { (*Session)(u).complete(&u.up, op) }
+
+// Complete receives the result of a relay.
+func (d *downward) Complete(op *proactor.Op) { (*Session)(d).complete(&d.down, op) }
+
+func (s *Session) complete(p *pipe, op *proactor.Op) {
 	defer s.rescue()
 	switch {
 	case op.Kind == proactor.OpConnect:
@@ -35,10 +45,10 @@ func (p *pipe) Complete(op *proactor.Op) {
 	}
 }
 
-func (p *pipe) start(src, dst proactor.Handle, head []byte) {
+func (p *pipe) prepare(owner proactor.Completer, src, dst proactor.Handle, head []byte) *proactor.Op {
 	p.relay.Dst, p.relay.Head = dst, head
-	p.op = proactor.Op{Kind: proactor.OpRelay, Owner: p, Handle: src, Relay: &p.relay}
-	p.session.w.l.Submit(&p.op)
+	p.op = proactor.Op{Kind: proactor.OpRelay, Owner: owner, Handle: src, Relay: &p.relay}
+	return &p.op
 }
 
 // relay starts both directions.
@@ -52,8 +62,8 @@ func (s *Session) relay() {
 		head = append(head[:len(head):len(head)], s.admitted...)
 	}
 	s.prefix, s.admitted = nil, nil
-	s.up.start(s.client, s.server, head)
-	s.down.start(s.server, s.client, nil)
+	s.w.l.Submit(s.up.prepare((*upward)(s), s.client, s.server, head))
+	s.w.l.Submit(s.down.prepare((*downward)(s), s.server, s.client, nil))
 	s.armLater(s.w.p.o.IdleTimeout)
 }
 

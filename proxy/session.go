@@ -12,6 +12,8 @@ import (
 // the two relays between them. It lives on one loop, and all its methods are for
 // that loop's goroutine. Stages must not use it after its end.
 type Session struct {
+	Value any // the filter's until it has decided, then the dialer's: for what they keep of a session
+
 	w        *worker
 	listener *listener
 	up, down pipe // client to upstream, upstream to client
@@ -79,9 +81,6 @@ func (s *Session) Upstream() *Upstream { return s.upstream }
 // counted.
 func (s *Session) Attempts() int { return int(s.attempts) }
 
-// Expired reports whether the session was ended while a stage was at work.
-func (s *Session) Expired() bool { return s.phase == cutting }
-
 // Admit is a filter's yes. read is what it has read from the client: the
 // upstream gets it first. The session owns it from now on.
 func (s *Session) Admit(read []byte) {
@@ -107,7 +106,6 @@ func (s *Session) Refuse(why error) {
 
 // begin starts a session for a connection just accepted.
 func (s *Session) begin() {
-	s.up.session, s.down.session = s, s
 	s.started = s.w.l.Now()
 	s.since = s.started
 	s.w.accepted.Add(1)
@@ -171,6 +169,8 @@ func (s *Session) cut(r Reason, side Side, err error) {
 	s.phase = cutting
 	s.timer.Stop()
 	switch was {
+	case admitting:
+		s.w.p.o.Accept.Cancel(s)
 	case dialing:
 		s.w.p.o.Dial.Cancel(s)
 	case relaying, halfClosed:

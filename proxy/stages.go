@@ -1,14 +1,18 @@
 package proxy
 
 // A Filter decides whether a client is served: limits, allow lists, and what
-// must be read before anything else (a TLS hello's server name, a PROXY header).
+// must be read before anything else (a TLS hello's server name, a PROXY
+// header). A [FilterFunc] is one that decides at once.
 type Filter interface {
-	// Accept calls [Session.Admit] or [Session.Refuse], once, at once or later
-	// on the session's loop. Until then it may use ops of its own on
-	// [Session.Client]; none may be active when it calls. It has
-	// [Options.AcceptTimeout]: then Session.Expired tells that it is over and
-	// what it says is ignored, but it must still say it, with its ops ended.
+	// Accept ends in one call of [Session.Admit] or [Session.Refuse], at once
+	// or later on the session's loop. Until then it may use ops of its own on
+	// [Session.Client]; none may be active when it calls.
 	Accept(s *Session)
+
+	// Cancel asks an Accept that has not ended for an early end, because
+	// Options.AcceptTimeout is over or the proxy stops. What it says is ignored,
+	// but it must say it, with its ops ended.
+	Cancel(s *Session)
 }
 
 // A Router chooses where a session's next attempt to connect goes.
@@ -39,11 +43,23 @@ type Reporter interface {
 	Closed(r *Report)
 }
 
-// An AdmitAll is the Filter that serves everybody.
-type AdmitAll struct{}
+// A FilterFunc is a function as a Filter: nil admits, an error refuses.
+type FilterFunc func(s *Session) error
 
-// Accept admits s.
-func (AdmitAll) Accept(s *Session) { s.Admit(nil) }
+// Accept calls f.
+func (f FilterFunc) Accept(s *Session) {
+	if err := f(s); err != nil {
+		s.Refuse(err)
+		return
+	}
+	s.Admit(nil)
+}
+
+// Cancel does nothing: f decides at once.
+func (f FilterFunc) Cancel(*Session) {}
+
+// AdmitAll returns the Filter that serves everybody.
+func AdmitAll() Filter { return FilterFunc(func(*Session) error { return nil }) }
 
 // A ReporterFunc is a function as a Reporter.
 type ReporterFunc func(r *Report)

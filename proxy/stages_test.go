@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"mobius/loop"
 	"mobius/proactor"
 )
 
@@ -27,16 +26,17 @@ type sniff struct {
 
 func (f *sniffer) Accept(s *Session) {
 	x := &sniff{f: f, s: s}
+	s.Value = x
 	x.recv = proactor.Op{Kind: proactor.OpRecv, Handle: s.Client(), Owner: x, Limit: 4}
 	s.Loop().Submit(&x.recv)
 }
 
+func (f *sniffer) Cancel(s *Session) { s.Loop().Cancel(&s.Value.(*sniff).recv) }
+
 func (x *sniff) Complete(op *proactor.Op) {
 	x.line = append(x.line, op.Buf...)
 	switch {
-	case op.More && !x.s.Expired():
 	case op.More:
-		x.s.Loop().Cancel(op)
 	case op.Err != nil:
 		x.s.Refuse(op.Err)
 	case strings.HasPrefix(string(x.line), x.f.refuse):
@@ -109,8 +109,8 @@ func (d *numberer) Dial(s *Session) {
 }
 
 // A client that says nothing to a filter that wants to read is cut.
-func TestSlowFilter(t *testing.T) {
-	w := quietWorld(t, 1, 1, Options{Accept: &stopping{}})
+func TestSlowClient(t *testing.T) {
+	w := quietWorld(t, 1, 1, Options{Accept: &sniffer{}})
 	client := w.connect()
 	client.hearsReset()
 	if r := w.report(1, Slow, Client); r.Duration < DefaultAcceptTimeout || r.Duration > DefaultAcceptTimeout+10*time.Second {
@@ -120,38 +120,48 @@ func TestSlowFilter(t *testing.T) {
 	w.close()
 }
 
-// A stopping filter waits for what never comes, looks now and then whether it
-// is over, and ends its op then.
-type stopping struct{}
-
-type stoppingOne struct {
-	s     *Session
-	recv  proactor.Op
-	timer loop.Timer
-}
-
-func (stopping) Accept(s *Session) {
-	x := &stoppingOne{s: s}
-	x.recv = proactor.Op{Kind: proactor.OpRecv, Handle: s.Client(), Owner: x}
-	x.timer.Func = x.look
-	s.Loop().Submit(&x.recv)
-	x.look()
-}
-
-func (x *stoppingOne) look() {
-	if x.s.Expired() {
-		x.s.Loop().Cancel(&x.recv)
-		return
+// A filter that has decided, but too late, changes nothing.
+func TestFilterIsTooLate(t *testing.T) {
+	f := &stubborn{}
+	w := quietWorld(t, 1, 1, Options{Accept: f})
+	client := w.connect()
+	w.until("asked", time.Minute, func() bool { return f.canceled })
+	w.pass(time.Hour)
+	if len(w.reports) != 0 {
+		t.Error("a session ended before its filter had")
 	}
-	x.s.Loop().Start(&x.timer, time.Second)
+	f.s.Admit([]byte("yes"))
+	client.hearsReset()
+	w.report(1, Slow, Client)
+	client.drop(false)
+	w.close()
 }
 
-func (x *stoppingOne) Complete(op *proactor.Op) {
-	if !op.More {
-		x.timer.Stop()
-		x.s.Admit(nil) // too late: ignored
-	}
+type stubborn struct {
+	s        *Session
+	canceled bool
 }
+
+func (f *stubborn) Accept(s *Session) { f.s = s }
+func (f *stubborn) Cancel(*Session)   { f.canceled = true }
+
+func TestFilterFunc(t *testing.T) {
+	w := quietWorld(t, 1, 1, Options{Accept: FilterFunc(func(s *Session) error {
+		if s.Peer().IP().IsLoopback() && s.Listener() != nowhere {
+			return errRefusedLine
+		}
+		return nil
+	})})
+	client := w.connect()
+	client.hearsReset()
+	if r := w.report(1, Refused, Client); r.Err != errRefusedLine {
+		t.Errorf("the report's error is %v", r.Err)
+	}
+	client.drop(false)
+	w.close()
+}
+
+var nowhere proactor.Address
 
 // What panics in a stage costs its session, which is reset and reported.
 func TestStagesPanic(t *testing.T) {

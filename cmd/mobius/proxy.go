@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -127,7 +128,12 @@ func runProxy(args []string, out, log io.Writer) error {
 	} else {
 		f.announce(out, r, p, d, "")
 	}
-	return serve(r, &f.reactorFlags, out, p.Shutdown)
+	return serve(r, &f.reactorFlags, out, func(ctx context.Context) error {
+		if d != nil {
+			go d.server.Shutdown(ctx) // its idle connections would keep the proxy waiting
+		}
+		return p.Shutdown(ctx)
+	})
 }
 
 // newProxy makes the proxy on r's loops, listening.

@@ -66,6 +66,23 @@ func TestDemo(t *testing.T) {
 	})
 }
 
+// A browser's idle connection does not hold up the end.
+func TestDemoDrainsIdleConnections(t *testing.T) {
+	p := start(t, "proxy", "--listen", anyPort, "--drain-timeout", "1h")
+	client := http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	r, err := client.Get(p.line("open "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, r.Body)
+	r.Body.Close()
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
 func TestProxyTCPAndUnix(t *testing.T) {
 	onEach(t, func(t *testing.T, start func(...string) *process) {
 		dir := t.TempDir()
