@@ -316,3 +316,35 @@ func TestShutdownFlushes(t *testing.T) {
 		}
 	})
 }
+
+// Errors tell the whole story in one line.
+func TestErrorTexts(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	s.onMade = func(r *rec) { panic("oh") }
+	c.onMade = func(r *rec) {
+		if r.c.Loop() != w.l || r.c.Protocol() != Protocol(r) || w.ln.Loop() != w.l || w.ln.Handle() == 0 {
+			t.Error("Loop, Protocol, Handle")
+		}
+	}
+	w.pair(s, c, nil)
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
+	for err, want := range map[error]string{
+		s.err: "protocol tcp 127.0.0.1:1: panicked: panic in the protocol: oh",
+		c.err: "read tcp " + w.ln.Addr().String() + ": lost: connection reset by peer",
+		&AcceptError{Addr: onePath, Err: syscall.EMFILE}: "accept on unix @transport-test: too many open files",
+	} {
+		if got := strings.ReplaceAll(err.Error(), s.c.RemoteAddr().String(), "127.0.0.1:1"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if Kind(200).String() != "unknown" || (&ConnError{}).Temporary() {
+		t.Error("Kind.String, Temporary")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a second Start went unnoticed")
+		}
+	}()
+	s.c.Start(s)
+}

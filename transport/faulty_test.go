@@ -17,6 +17,7 @@ type faulty struct {
 	errs  []error
 	hang  bool // a Cancel does nothing
 	asked int  // calls of Refuse
+	hasty bool // a hold is asked back before its holder has it
 }
 
 func newFaultyWorld(t testing.TB) (*world, *faulty) {
@@ -55,6 +56,14 @@ func (f *faulty) Cancel(op *proactor.Op) {
 		}
 	}
 	f.Backend.Cancel(op)
+}
+
+func (f *faulty) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
+	h := f.Backend.Hold(op, owner)
+	if f.hasty {
+		owner.Evict(h)
+	}
+	return h
 }
 
 func (f *faulty) Resume(op *proactor.Op) {

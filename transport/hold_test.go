@@ -233,3 +233,61 @@ func TestPauseAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A backend may want a hold back at any moment, even inside Hold: then the
+// bytes are copied, and the hold is not left behind.
+func TestEvictionAtAwkwardMoments(t *testing.T) {
+	const size = 20_000
+	for name, play := range map[string]func(r *rec){
+		"inside Hold": func(r *rec) {
+			_, _ = r.c.Write(r.last)
+		},
+		"before the Write of kept bytes": func(r *rec) {
+			if h := r.c.pool.lent.hold; h != nil {
+				(*events)(r.c).Evict(h)
+			}
+			_, _ = r.c.Write(r.last)
+		},
+		"between two Writes": func(r *rec) {
+			half := len(r.last) / 2
+			_, _ = r.c.Write(r.last[:half])
+			if s := r.c.out.tail; s.hold != nil {
+				(*events)(r.c).Evict(s.hold)
+			}
+			_, _ = r.c.Write(r.last[half:])
+		},
+	} {
+		for _, kept := range []bool{false, true} {
+			w, f := newFaultyWorld(t)
+			f.hasty = name == "inside Hold"
+			s, c := w.rec("server "+name), w.rec("client")
+			s.onData = func(r *rec) {
+				play(r)
+				if !kept && name == "before the Write of kept bytes" {
+					return
+				}
+				for p := r.c.out.head; p != nil; p = p.next {
+					if p.kind != own {
+						t.Errorf("%s, kept %v: a piece is not copied", name, kept)
+					}
+				}
+			}
+			w.pair(s, c, nil)
+			if kept {
+				s.c.PauseReading()
+			}
+			_, _ = c.c.Write(pattern(0, size))
+			w.pass(time.Second)
+			s.c.ResumeReading()
+			w.until("back", func() bool { return c.got.Len() == size })
+			if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+				t.Errorf("%s, kept %v: other bytes came back", name, kept)
+			}
+			w.turns(3)
+			if n := f.Stats().Holds; n != 0 {
+				t.Errorf("%s, kept %v: %d holds are left", name, kept, n)
+			}
+			w.close()
+		}
+	}
+}

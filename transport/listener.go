@@ -167,14 +167,11 @@ func (e *listenerEvents) Complete(op *proactor.Op) {
 	if op.More {
 		return
 	}
-	switch {
-	case n.state == closed: // by the accept function
-	case n.state == stopping:
+	switch n.state {
+	case stopping:
 		n.close()
-	case op.Err != nil && op.Err != proactor.ErrCanceled:
+	case accepting:
 		n.failed(op.Err)
-	default:
-		n.l.Submit(op)
 	}
 }
 

@@ -37,14 +37,8 @@ func (c *Conn) take(op *proactor.Op) {
 
 // recvEnded takes the last result of the Recv.
 func (c *Conn) recvEnded(err error) {
-	if !c.state.in(alive) {
-		return
-	}
-	if err == nil || err == proactor.ErrCanceled {
-		if c.state.in(discards) || c.state.in(delivers) && !c.flags.has(paused) && c.in.n == 0 {
-			c.l.Submit(&c.recv)
-		}
-		return
+	if !c.state.in(alive) || err == proactor.ErrCanceled {
+		return // whoever wants to read again has said so, by Resume
 	}
 	c.ended = err
 	switch {

@@ -121,6 +121,29 @@ func TestResetWhilePaused(t *testing.T) {
 	})
 }
 
+// A reset that was to be told after the bytes that were kept is told when they
+// are given up.
+func TestCloseWithAResetBehindKeptBytes(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	s.onMade = func(r *rec) { r.c.PauseReading() }
+	w.pair(s, c, nil)
+	_, _ = c.c.Write([]byte("x"))
+	w.until("kept, and the Recv has ended", func() bool { return s.c.in.n > 0 && !s.c.recv.Active() })
+	s.c.recv.Begin()
+	s.c.recv.Deliver(0, syscall.ECONNRESET, false)
+	if s.c.state != open {
+		t.Fatalf("state %v", s.c.state)
+	}
+	s.c.LoseConnection()
+	c.c.AbortConnection()
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
+	s.want(Lost, syscall.ECONNRESET)
+	if s.got.Len() != 0 {
+		t.Error("bytes were delivered to one who is paused")
+	}
+}
+
 // Case 147: one who does not read learns by writing that the peer has gone.
 func TestWriteWithoutReadingNoticesTheLoss(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -194,9 +194,6 @@ func (c *Conn) consume(n int) {
 func (c *Conn) drop(s *segment) {
 	switch s.kind {
 	case held:
-		if c.pool.lent.piece == s {
-			c.pool.lent.piece = nil
-		}
 		s.hold.Release()
 	case owned:
 		if s.pins > 0 {

@@ -195,6 +195,29 @@ func TestWriteOwnedReleasesOnce(t *testing.T) {
 	}
 }
 
+// One buffer of many sends, with and without copies by the kernel.
+func TestLargeWriteOwned(t *testing.T) {
+	const size = 5_000_000
+	for _, from := range []int{0, 1} {
+		each(t, func(t *testing.T, w *world) {
+			s, c := w.rec("server"), w.rec("client")
+			w.pair(s, c, &Options{ZeroCopyFrom: from})
+			released := 0
+			buf := pattern(3, size)
+			_, _ = s.c.Write(pattern(0, 3))
+			if err := s.c.WriteOwned(buf, func() { released++; clear(buf) }); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = s.c.Write(pattern(size+3, 10))
+			w.until("sent", func() bool { return c.got.Len() == size+13 })
+			w.until("released", func() bool { return released > 0 })
+			if !bytes.Equal(c.got.Bytes(), pattern(0, size+13)) || released != 1 {
+				t.Errorf("other bytes arrived, or released %d times", released)
+			}
+		})
+	}
+}
+
 // A release that writes, and one that ends the connection, inside the queue's
 // own work.
 func TestReleaseUsesTheConnection(t *testing.T) {
