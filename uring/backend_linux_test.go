@@ -17,6 +17,8 @@ import (
 	"mobius/proactor"
 )
 
+var localhost = proactor.IPAddress(proactor.TCP, netip.MustParseAddr("127.0.0.1"), 0)
+
 // configs are the backends on which the tests of this package run.
 var configs = []struct {
 	name string
@@ -97,7 +99,7 @@ type conn struct {
 func serve(t testing.TB, b *Backend) *server {
 	t.Helper()
 	s := &server{b: b, conns: map[proactor.Handle]*conn{}}
-	h, addr, err := b.Listen(proactor.IPAddress(proactor.TCP, netip.MustParseAddr("127.0.0.1"), 0), nil)
+	h, addr, err := b.Listen(localhost, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,10 +120,15 @@ func (c *choice) try(r *Ring, want func(Feature) bool) error {
 	return nil
 }
 
-// blame tells whether a trial failed by a refusal or by other results than expected.
+// blame tells why a trial failed: by a refusal, for want of descriptors, which
+// says nothing about io_uring, or because it does not work as expected.
 func blame(err error) error {
-	if u := unavailable(err); errors.Is(u, ErrUnavailable) && !errors.Is(err, errResult) {
+	u := unavailable(err)
+	switch {
+	case errors.Is(u, ErrUnavailable) && !errors.Is(err, errResult):
 		return u
+	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+		return err
 	}
 	return differs(err)
 }
