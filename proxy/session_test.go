@@ -396,6 +396,32 @@ func TestLoopStops(t *testing.T) {
 	}
 }
 
+// A connection that comes from another loop when this one ends in good order,
+// and has told its members so, is still waited for.
+func TestSessionAfterFinish(t *testing.T) {
+	w := quietWorld(t, 1, 1, Options{})
+	v := w.p.workers[0]
+	before := v.l.Members()
+	v.Finish()
+	if n := v.l.Members(); n != before-1 {
+		t.Errorf("%d members after Finish without sessions, were %d", n, before)
+	}
+	client, server := w.pair()
+	if n := v.l.Members(); n != before {
+		t.Errorf("%d members with a session, want %d", n, before)
+	}
+	client.drop(true)
+	w.report(1, Broken, Client)
+	if n := v.l.Members(); n != before-1 {
+		t.Errorf("%d members after its end, want %d", n, before-1)
+	}
+	server.drop(false)
+	w.servers[0].Stop()
+	v.p.listeners[0].stop()
+	v.p.draining.Store(true)
+	w.close()
+}
+
 func TestStatusAddsUp(t *testing.T) {
 	w := quietWorld(t, 2, 2, Options{Sample: time.Second})
 	client, server := w.pair()

@@ -73,6 +73,7 @@ func (w *worker) serve(ln *listener, h proactor.Handle, peer proactor.Address) {
 }
 
 func (w *worker) enlist(s *Session) {
+	w.l.Join(&w.member) // it may have left before a connection on its way from another loop came
 	s.index = int32(len(w.sessions))
 	w.sessions = append(w.sessions, s)
 	w.live.Store(int64(len(w.sessions)))
