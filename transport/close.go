@@ -177,9 +177,6 @@ func (c *Conn) leave() (unsent bool) {
 // handOver the only one where ConnectionLost is called. A peer that does not
 // get all of the output is told so by a reset.
 func (c *Conn) finish() {
-	if c.state == dead {
-		return
-	}
 	unsent := c.leave()
 	sockets := c.l.Sockets()
 	if unsent || c.why.Kind == Aborted || c.why.Kind == Panicked {

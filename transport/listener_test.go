@@ -123,6 +123,19 @@ func TestStopInsideTheAcceptFunction(t *testing.T) {
 	}
 }
 
+// A connection that comes while a Stop is under way is closed.
+func TestConnectionAfterStop(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	server, client := w.handles()
+	w.ln.Stop()
+	w.ln.op.More, w.ln.op.New = true, server.h
+	(*listenerEvents)(w.ln).Complete(&w.ln.op)
+	if _, _, err := w.l.Sockets().Names(server.h); err == nil || len(w.accepted) != 0 {
+		t.Errorf("the connection is open (%v), or was handed on", err)
+	}
+	_ = w.l.Sockets().CloseFD(client)
+}
+
 func TestStopOfTheLoopStopsListeners(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.listen(tcpAny)
