@@ -80,7 +80,7 @@ func (s *share) stop() {
 // whose turn it is.
 func (s *share) accepted(h proactor.Handle, peer proactor.Address) {
 	p := s.port
-	p.conns.Add(1)
+	p.conns.Add(1) // before another loop can take it off again
 	if !p.o.ReusePort {
 		to := p.shares[p.turn]
 		p.turn = (p.turn + 1) % len(p.shares)
