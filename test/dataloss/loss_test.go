@@ -33,8 +33,8 @@ func slowly(p *peer, first time.Duration, every int) {
 
 // gnet's Close drops what is pending: 29 of 32 MiB.
 func TestCloseWithMuchPending(t *testing.T) {
-	const size = 32 << 20
 	each(t, func(w *world) {
+		size := w.scaled(32 << 20)
 		server, client := w.peer("server"), w.peer("client")
 		slowly(client, 50*time.Millisecond, size/16)
 		server.onMade = func(p *peer) {
@@ -53,8 +53,8 @@ func TestCloseWithMuchPending(t *testing.T) {
 // evio's and gnet's close also loses when the peer is still sending: input
 // that nobody reads turns the close into a reset, which discards output.
 func TestCloseWhileThePeerSends(t *testing.T) {
-	const size = 4 << 20
 	each(t, func(w *world) {
+		size := w.scaled(4 << 20)
 		server, client := w.peer("server"), w.peer("client")
 		slowly(client, 20*time.Millisecond, size/8)
 		resume := client.onMade
@@ -107,8 +107,8 @@ func TestReplyAfterTheEndOfTheRequest(t *testing.T) {
 // A protocol that does not know half closes has its output flushed when the
 // peer ends, however slowly the peer reads.
 func TestOutputIsFlushedAtThePeersEnd(t *testing.T) {
-	const size = 8 << 20
 	each(t, func(w *world) {
+		size := w.scaled(8 << 20)
 		server := w.peer("server")
 		client := half{peer: w.peer("client"), onEnd: func(*peer) {}}
 		slowly(client.peer, 20*time.Millisecond, size/8)
@@ -135,8 +135,8 @@ func TestOutputIsFlushedAtThePeersEnd(t *testing.T) {
 
 // nbio's Writev of 64 x 1 MiB returns 4 MB and no error, and 60 MiB are gone.
 func TestWritevToASlowReader(t *testing.T) {
-	const pieces, piece = 64, 1 << 20
 	each(t, func(w *world) {
+		pieces, piece := 64, w.scaled(1<<20)
 		server, client := w.peer("server"), w.peer("client")
 		slowly(client, 50*time.Millisecond, pieces*piece/8)
 		server.onMade = func(p *peer) {
@@ -178,8 +178,8 @@ func TestWritevBeyondTheLimit(t *testing.T) {
 // nbio's Write of 8 MiB to a unix socket says that all went well, and delivers
 // 3 % of it.
 func TestUnixWriteToASlowReader(t *testing.T) {
-	const size = 8 << 20
 	each(t, func(w *world) {
+		size := w.scaled(8 << 20)
 		server, client := w.peer("server"), w.peer("client")
 		slowly(client, 20*time.Millisecond, size/8)
 		server.onMade = func(p *peer) {
@@ -198,8 +198,8 @@ func TestUnixWriteToASlowReader(t *testing.T) {
 // sends pass each other: here many writes of odd sizes are made from posted
 // calls and timers while output is pending.
 func TestWritesWhileOutputIsPending(t *testing.T) {
-	const total = 16 << 20
 	each(t, func(w *world) {
+		total := w.scaled(16 << 20)
 		server, client := w.peer("server"), w.peer("client")
 		slowly(client, 20*time.Millisecond, total/16)
 		written := 0

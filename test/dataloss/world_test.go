@@ -127,6 +127,14 @@ func (w *world) story() string {
 	return text
 }
 
+// scaled is an amount of bytes: less on the simulator if the tests shall be short.
+func (w *world) scaled(n int) int {
+	if !w.real && testing.Short() {
+		return n / 8
+	}
+	return n
+}
+
 // after calls f on the loop once d has passed.
 func (w *world) after(d time.Duration, f func()) { w.l.Start(&loop.Timer{Func: f}, d) }
 
