@@ -1,9 +1,11 @@
 package backendtest
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -53,7 +55,9 @@ type Config struct {
 	Child func(status int) *proactor.Command
 
 	// Patience is how long a test waits for what must happen, by the backend's
-	// clock; 0 means 30 s, or two hours of virtual time.
+	// clock; 0 means 30 s, or as many as the environment variable
+	// MOBIUS_PATIENCE says (for machines that are emulated), or two hours of
+	// virtual time.
 	Patience time.Duration
 
 	// Seed varies the random choices of the tests.
@@ -103,14 +107,21 @@ func (c Config) Tests() []Test {
 	return out
 }
 
+func patience(virtual bool) time.Duration {
+	if virtual {
+		return 2 * time.Hour
+	}
+	if n, err := strconv.Atoi(os.Getenv("MOBIUS_PATIENCE")); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return 30 * time.Second
+}
+
 // run runs one test on the calling goroutine, which is locked to its thread.
 func (c Config) run(tb testing.TB, test Test) {
 	tb.Helper()
 	if c.Patience == 0 {
-		c.Patience = 30 * time.Second
-		if c.Virtual {
-			c.Patience = 2 * time.Hour
-		}
+		c.Patience = patience(c.Virtual)
 	}
 	if c.Scale == 0 && c.Hostile {
 		c.Scale = 32

@@ -111,7 +111,7 @@ func runJob(name, limit string, command []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = []string{"PATH=/bin", "HOME=/tmp", "TMPDIR=/tmp", "MOBIUS_STRICT=1", "GOTRACEBACK=all"}
+	cmd.Env = []string{"PATH=/bin", "HOME=/tmp", "TMPDIR=/tmp", "MOBIUS_STRICT=1", "MOBIUS_PATIENCE=240", "GOTRACEBACK=all"}
 	cmd.Dir = "/tmp"
 	status := 0
 	if err := show(cmd); err != nil {
