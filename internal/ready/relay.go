@@ -32,6 +32,7 @@ type relay struct {
 	pipe   *splice.Pipe // borrowed while it holds bytes
 	policy splice.Policy
 	ended  bool   // the source has
+	dry    bool   // the last splice took all there was, it seems: the next is for another turn, when there is more
 	turn   uint64 // of used
 	used   int    // bytes moved in that turn
 }
@@ -65,22 +66,28 @@ func (b *Backend) relay(src *desc, op *proactor.Op) {
 		return
 	}
 	budget := b.relayBudget(r, st)
-	for budget > 0 {
+	before := st.read
+	wait := false
+	for budget > 0 && !wait {
 		var n int
-		var wait bool
-		if st.waiting(r) {
+		switch {
+		case st.waiting(r):
 			n, wait = b.relayOut(op, st, dst, budget)
-		} else {
+		case st.dry:
+			st.dry, budget = false, 0
+		default:
 			n, wait = b.relayIn(op, st, src, dst, budget)
 		}
 		st.used += n
-		if budget -= n; wait {
-			b.putPipe(st)
-			return
-		}
+		budget -= n
 	}
 	b.putPipe(st)
-	b.again(op)
+	if st.read > before {
+		st.policy.Saw(int(st.read - before))
+	}
+	if !wait {
+		b.again(op)
+	}
 }
 
 // relayBudget returns how many bytes r may still move in this turn, in which
@@ -216,7 +223,7 @@ func (b *Backend) relaySplice(op *proactor.Op, st *relay, src *desc, limit int) 
 	}
 	st.read += int64(n)
 	st.ended = n == 0
-	st.policy.Saw(n)
+	st.dry = n > 0 && n < min(limit, st.pipe.Size())
 	return false
 }
 
@@ -254,7 +261,6 @@ func (b *Backend) relayCopy(op *proactor.Op, st *relay, src, dst *desc, limit in
 		src.drained()
 	}
 	st.read += int64(n)
-	st.policy.Saw(n)
 	room = room[:n]
 	sent, e := sys.Write(int(dst.handle.Index()), dst.kind, room[:min(n, b.o.WriteBudget)])
 	if sent < n {

@@ -81,7 +81,7 @@ func (p *Pipe) Rest() []byte {
 // move is splice(2), which tells the scheduler: a full pipe takes a while.
 func move(from, to, limit int) (int, unix.Errno) {
 	for {
-		n, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(limit),
+		n, _, e := unix.Syscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(limit),
 			unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		switch e {
 		case 0:

@@ -13,6 +13,11 @@ import (
 // maxVectors is how many pieces one system call takes here.
 const maxVectors = 64
 
+// quick is up to how many bytes a write does not tell the scheduler: it does
+// not wait, and a garbage collection can wait for it. A longer one takes a
+// while, on loopback with all that the receiver does.
+const quick = 64 << 10
+
 // TryWrite implements proactor.Backend: one sendmsg(2) that neither waits nor
 // raises SIGPIPE. Any goroutine that has entered h's token.
 func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
@@ -47,17 +52,16 @@ func tried(n int, e unix.Errno) (int, error) {
 	return 0, e
 }
 
-// WriteVectors makes one non-blocking write of at least one vector. It does
-// not tell the scheduler, since it cannot wait.
+// WriteVectors makes one non-blocking write of at least one vector.
 func WriteVectors(fd int, kind Kind, vectors []unix.Iovec) (int, unix.Errno) {
 	if kind == Other {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
+		n, _, e := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
 		return count(n, e)
 	}
 	var msg unix.Msghdr
 	msg.Iov = &vectors[0]
 	msg.SetIovlen(len(vectors))
-	n, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	n, _, e := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 	return count(n, e)
 }
 
@@ -76,8 +80,12 @@ func Write(fd int, kind Kind, p []byte) (int, unix.Errno) {
 		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		return count(n, e)
 	}
-	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
-		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	const flags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+	if len(p) > quick {
+		n, _, e := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0)
+		return count(n, e)
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0)
 	return count(n, e)
 }
 
