@@ -29,7 +29,6 @@ func (c *Conn) CloseWithError(err error) {
 		c.why = c.reason(Failed, "close", err)
 	}
 	c.dropInput()
-	c.flags &^= paused
 	switch {
 	case c.ended != nil && c.ended != io.EOF:
 		c.die(Lost, "read", c.ended) // it was to come after the bytes that are dropped now

@@ -55,6 +55,27 @@ func TestPeersEndDoesNotDiscardOutput(t *testing.T) {
 	})
 }
 
+// … but if the output cannot be delivered, the end is no clean one.
+func TestFailedFlushAfterThePeersEnd(t *testing.T) {
+	w, f := newFaultyWorld(t)
+	s, c := w.rec("server"), w.rec("client")
+	w.pair(s, half{c}, nil)
+	c.c.PauseReading()
+	_, _ = s.c.Write(make([]byte, 1<<20))
+	c.c.LoseWriteConnection()
+	w.until("losing", func() bool { return s.c.state == losing })
+	f.fail = func(op *proactor.Op) error {
+		if op == &s.c.send {
+			return syscall.EPIPE
+		}
+		return nil
+	}
+	c.c.ResumeReading()
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
+	s.want(Lost, syscall.EPIPE)
+	c.want(Lost, syscall.ECONNRESET)
+}
+
 // the server closes with unread input, to a client that writes on and
 // reads slowly.
 func TestUnreadInputDoesNotDestroyOutput(t *testing.T) {
@@ -67,6 +88,9 @@ func TestUnreadInputDoesNotDestroyOutput(t *testing.T) {
 		w.pass(time.Second)
 		_, _ = s.c.Write(pattern(0, size))
 		s.c.LoseConnection()
+		if s.c.in.n != 0 {
+			t.Errorf("%d bytes are kept for nobody", s.c.in.n)
+		}
 		for !s.lost() && !c.lost() && c.got.Len() < size {
 			c.c.ResumeReading()
 			before := c.got.Len()
