@@ -142,12 +142,7 @@ func (c *Connector) fail(err *transport.ConnError) {
 	c.l.AtTurnEnd(&c.flush)
 }
 
-func (c *Connector) tellFailed() {
-	if c.phase == failed { // else Abandon has told it
-		c.tell()
-	}
-}
-
+// tell tells the factory that the attempt has failed.
 func (c *Connector) tell() {
 	c.phase = telling
 	defer c.settle() // also if the callback takes the goroutine away

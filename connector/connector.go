@@ -264,7 +264,7 @@ func (e *events) Expire(*loop.Timer) {
 }
 
 // Flush tells the factory of an attempt that has failed.
-func (e *events) Flush() { (*Connector)(e).tellFailed() }
+func (e *events) Flush() { (*Connector)(e).tell() }
 
 // Fail ends an attempt with the loop. (A connection is told by itself.)
 func (e *events) Fail(err error) { (*Connector)(e).end(err) }
@@ -272,11 +272,10 @@ func (e *events) Fail(err error) { (*Connector)(e).end(err) }
 // Finish ends an attempt in a loop's Shutdown.
 func (e *events) Finish() { (*Connector)(e).end(loop.ErrStopped) }
 
-// Abandon is the end of an attempt whose operation will never complete.
-func (e *events) Abandon(err error) {
-	c := (*Connector)(e)
-	c.end(err)
-	if c.phase == failed {
+// Abandon is the end of an attempt, failed already, whose operation will never
+// complete. (A connection does not need it: it is told itself.)
+func (e *events) Abandon(error) {
+	if c := (*Connector)(e); c.phase == failed {
 		c.tell()
 	}
 }

@@ -316,6 +316,25 @@ func TestShutdownEndsAtItsLimit(t *testing.T) {
 	}
 }
 
+// A drain whose last member leaves in a flush ends with it: it once polled
+// first, for as long as nothing else happened.
+func TestShutdownEndsWithTheLastFlush(t *testing.T) {
+	l, f := setup(t, Options{})
+	m := &Member{}
+	flush := newFlush(func() { l.Leave(m) })
+	m.Owner = finishFunc(func() { l.AtTurnEnd(&flush.Flush) })
+	l.Join(m)
+	l.Shutdown(time.Minute)
+	if err := start(t, l)(); err != nil || f.clock != 0 {
+		t.Fatalf("Run: %v, after %v", err, f.clock)
+	}
+}
+
+type finishFunc func()
+
+func (f finishFunc) Finish()    { f() }
+func (f finishFunc) Fail(error) {}
+
 func TestStopCutsShutdownShort(t *testing.T) {
 	l, f := setup(t, Options{})
 	var log []string

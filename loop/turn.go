@@ -51,7 +51,7 @@ func (l *Loop) flush() {
 // wait returns how long the next poll may wait, as far as other goroutines do
 // not matter.
 func (l *Loop) wait(limit time.Duration) time.Duration {
-	if l.flushes.pending() || l.calls.pending() || l.wanted() || l.drained() {
+	if l.flushes.pending() || l.drained() {
 		return 0
 	}
 	wait := longestPoll
