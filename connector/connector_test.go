@@ -351,6 +351,69 @@ func TestConnectAfterStopConnecting(t *testing.T) {
 	})
 }
 
+// A talker with all abilities is known to have them behind what ports and
+// connectors put around it.
+type able struct {
+	talker
+	paused, resumed int
+}
+
+func (p *able) ReadConnectionLost()  { p.s.note("%s has read all", p.name); p.t.LoseConnection() }
+func (p *able) WriteConnectionLost() { p.s.note("%s has written all", p.name) }
+func (p *able) PauseWriting()        { p.paused++ }
+func (p *able) ResumeWriting()       { p.resumed++ }
+
+func TestAbilitiesAreFound(t *testing.T) {
+	each(t, func(s *scene) {
+		server, client := s.plant("server"), s.plant("client")
+		p := &able{talker: talker{s: s, name: "server"}}
+		c := &able{talker: talker{s: s, name: "client"}}
+		c.onMade = func(k *talker) {
+			k.t.Write(make([]byte, 1<<20)) // above the water mark
+			k.t.LoseWriteConnection()
+		}
+		server.onBuild = func() transport.Protocol { return p }
+		client.onBuild = func() transport.Protocol { return c }
+		port := s.listen(server)
+		k := Connect(s.l, To(port.Addr()), client, Options{})
+		s.Until("it is over", func() bool { return k.State() == Idle && port.Conns() == 0 })
+		for _, want := range []string{"client has written all", "server has read all", "client has read all"} {
+			if !s.has(want) {
+				s.Errorf("no %q in %q", want, s.events)
+			}
+		}
+		if len(p.got) != 1<<20 || c.paused != 1 {
+			s.Errorf("the server has %d bytes; the client was paused %d times", len(p.got), c.paused)
+		}
+	})
+}
+
+// A connection that is given away has ended here.
+func TestDetachedClient(t *testing.T) {
+	each(t, func(s *scene) {
+		port := s.listen(s.quiet())
+		f := s.plant("client")
+		var given proactor.Handle
+		f.talker.onMade = func(p *talker) {
+			s.l.Call(func() {
+				if err := p.t.Detach(func(h proactor.Handle, _ []byte, err error) { given = h }); err != nil {
+					s.Error(err)
+				}
+			})
+		}
+		c := Connect(s.l, To(port.Addr()), f, Options{})
+		s.Until("it is given away", func() bool { return given != 0 })
+		s.expect("client start", "client connecting", "client build", "client made", "client lost: detached",
+			"client connector lost: detached", "client stop")
+		if c.State() != Idle {
+			s.Errorf("%v", c)
+		}
+		if err := s.l.Sockets().CloseFD(given); err != nil {
+			s.Error(err)
+		}
+	})
+}
+
 func TestFactoryFuncAsClient(t *testing.T) {
 	each(t, func(s *scene) {
 		port := s.listen(s.quiet())

@@ -31,16 +31,10 @@ type riot struct {
 func TestRiots(t *testing.T) {
 	total := [4]int{} // attempts, failures, losses, server connections
 	backends.Seeds(t, 400, sim.Options{}, func(w *backends.World, seed uint64) {
-		r := newRiot(w, seed)
+		r := riots(w, seed)
 		if r == nil {
 			return
 		}
-		for r.steps > 0 {
-			w.Pass(r.clients, time.Duration(r.rnd.IntN(500))*time.Millisecond)
-			r.step()
-			r.steps--
-		}
-		r.end()
 		for _, a := range r.audits {
 			total[0] += a.attempts
 			total[1] += a.failed
@@ -52,6 +46,37 @@ func TestRiots(t *testing.T) {
 	if total[0] > 1000 && (total[1] == 0 || total[2] == 0 || total[3] == 0) {
 		t.Error("the riots were too peaceful")
 	}
+}
+
+// One seed is one run, to the last event.
+func TestRiotsCanBeReplayed(t *testing.T) {
+	for seed := uint64(1); seed <= 30; seed++ {
+		var hashes [2]uint64
+		for i := range hashes {
+			t.Run("", func(t *testing.T) {
+				w := backends.Simulate(t, sim.Options{Seed: seed})
+				riots(w, seed)
+				hashes[i] = w.Net.TraceHash()
+			})
+		}
+		if hashes[0] != hashes[1] {
+			t.Fatalf("seed %d: traces %x and %x", seed, hashes[0], hashes[1])
+		}
+	}
+}
+
+// riots runs one riot to its end. It returns nil if it could not begin.
+func riots(w *backends.World, seed uint64) *riot {
+	r := newRiot(w, seed)
+	if r == nil {
+		return nil
+	}
+	for ; r.steps > 0; r.steps-- {
+		w.Pass(r.clients, time.Duration(r.rnd.IntN(500))*time.Millisecond)
+		r.step()
+	}
+	r.end()
+	return r
 }
 
 func newRiot(w *backends.World, seed uint64) *riot {

@@ -140,7 +140,9 @@ func (l *Loop) Close() error {
 		return l.result
 	default:
 	}
-	if !l.OnGoroutine() && state(l.state.Load()) != stopped {
+	if l.state.CompareAndSwap(uint32(fresh), uint32(running)) {
+		l.goid.Store(goroutineID())
+	} else if !l.Inside() && state(l.state.Load()) != stopped {
 		return ErrRunning
 	}
 	runtime.LockOSThread() // the stop may poll
