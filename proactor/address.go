@@ -105,10 +105,14 @@ func FromNetAddr(a net.Addr) Address {
 		p := a.AddrPort()
 		return IPAddress(UDP, p.Addr(), p.Port())
 	case *net.UnixAddr:
-		if a.Net == "unixgram" {
-			return UnixgramAddress(a.Name)
+		name := a.Name
+		if name == "@" { // package net's spelling of the unnamed address
+			name = ""
 		}
-		return UnixAddress(a.Name)
+		if a.Net == "unixgram" {
+			return UnixgramAddress(name)
+		}
+		return UnixAddress(name)
 	}
 	return Address{}
 }

@@ -42,6 +42,9 @@ func TestAddressIsComparable(t *testing.T) {
 	if UnixAddress("@x") != UnixAddress("\x00x") || !UnixAddress("@x").IsAbstract() {
 		t.Error("abstract names in two spellings differ")
 	}
+	if a := FromNetAddr(&net.UnixAddr{Net: "unix", Name: "@"}); a != UnixAddress("") {
+		t.Errorf("package net's unnamed address becomes %q", a.Path())
+	}
 	if UnixAddress("") == (Address{}) || !UnixAddress("").IsValid() || (Address{}).IsValid() {
 		t.Error("the unnamed unix address and no address are the same")
 	}
