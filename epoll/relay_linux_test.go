@@ -5,6 +5,7 @@ package epoll
 import (
 	"bytes"
 	"io"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -134,6 +135,42 @@ const relayPiece = 64 << 10
 // What is in the pipe when a relay is cancelled is in Rest.
 func TestCanceledBulkRelayReadsItsPipeOut(t *testing.T) {
 	b := opened(t, Options{})
+	x := newBulk(t, b)
+	for attempt, piped := 0, 0; piped <= relayPiece; attempt++ {
+		if attempt == 100 {
+			t.Fatalf("never more than %d bytes of rest, %+v: this tests nothing", relayPiece, b.Stats())
+		}
+		x.flood((16 + attempt) << 20)
+		piped = x.stop()
+	}
+	for int64(len(x.got)) < x.relay.Moved.Load() {
+		if x.read(); t.Failed() {
+			return
+		}
+	}
+	for i, c := range append(x.got, x.relay.Rest...) { // the stream counts, modulo a prime
+		if c != byte(i%251) {
+			t.Fatalf("byte %d of %d moved and %d of rest is wrong", i, len(x.got), len(x.relay.Rest))
+		}
+	}
+}
+
+// A bulk is a relay with a peer on either side, both on this thread.
+type bulk struct {
+	t       *testing.T
+	b       proactor.Backend
+	relay   proactor.Relay
+	op      result
+	in, out int
+	msg     []byte // of which msg[at:] is written next, round and round
+	at      int
+	got     []byte
+	buf     []byte
+	moved   int64 // before the relay was started last
+}
+
+func newBulk(t *testing.T, b proactor.Backend) *bulk {
+	t.Helper()
 	address, _ := proactor.ParseAddress("tcp", "127.0.0.1:0")
 	l, bound, err := b.Listen(address, nil)
 	if err != nil {
@@ -142,73 +179,63 @@ func TestCanceledBulkRelayReadsItsPipeOut(t *testing.T) {
 	accept := &accepted{Op: proactor.Op{Kind: proactor.OpAccept, Handle: l}}
 	accept.Owner = accept
 	b.Submit(&accept.Op)
-	in, out := dial(t, bound), dial(t, bound)
+	x := &bulk{t: t, b: b, in: dial(t, bound), out: dial(t, bound), msg: make([]byte, 251<<10), buf: make([]byte, 1<<20)}
+	for i := range x.msg {
+		x.msg[i] = byte(i % 251)
+	}
 	pollUntil(t, b, "two connections", func() bool { return len(accept.handles) == 2 })
-	var relay proactor.Relay
-	relay.Dst = accept.handles[1]
-	r := &result{Op: proactor.Op{Kind: proactor.OpRelay, Handle: accept.handles[0], Relay: &relay}}
-	r.Owner = r
-	b.Submit(&r.Op)
-	next := byte(0) // the stream counts, modulo a prime
-	msg := make([]byte, 251<<10)
-	for i := range msg {
-		msg[i] = byte(i % 251)
+	x.relay.Dst = accept.handles[1]
+	x.op.Op = proactor.Op{Kind: proactor.OpRelay, Handle: accept.handles[0], Relay: &x.relay, Owner: &x.op}
+	return x
+}
+
+// flood starts the relay where it was stopped, lets bytes flow freely until so
+// many have arrived, so that it turns to bulk, and then stops reading until
+// nothing moves any more.
+func (x *bulk) flood(arrived int) {
+	x.relay.Head = x.relay.Rest
+	x.op.last = false
+	x.b.Submit(&x.op.Op)
+	for stuck := 0; stuck < 20; stuck++ {
+		if n, err := unix.Write(x.in, x.msg[x.at:]); err == nil {
+			x.at = (x.at + n) % len(x.msg)
+			stuck = 0
+		}
+		if len(x.got) < arrived {
+			x.read()
+		}
+		if err := x.b.Poll(1e6); err != nil {
+			x.t.Fatal(err)
+		}
 	}
-	at, before := 0, int64(0)
-	got := make([]byte, 0, 64<<20)
-	buf := make([]byte, 1<<20)
-	for attempt, piped := 0, 0; piped <= relayPiece; attempt++ {
-		if attempt == 100 {
-			t.Fatalf("never more than %d bytes of rest, %+v: this tests nothing", relayPiece, b.Stats())
-		}
-		if attempt > 0 { // it was stopped with little at hand: it goes on from there
-			relay.Head = relay.Rest
-			r.last = false
-			b.Submit(&r.Op)
-		}
-		for stuck := 0; stuck < 20; stuck++ {
-			if n, err := unix.Write(in, msg[at:]); err == nil {
-				at = (at + n) % len(msg)
-				stuck = 0
-			}
-			if len(got) < (16+attempt)<<20 { // flows freely at first, so that it turns to bulk
-				if n, err := unix.Read(out, buf); err == nil {
-					got = append(got, buf[:n]...)
-				}
-			}
-			if err := b.Poll(1e6); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b.Cancel(&r.Op)
-		pollUntil(t, b, "the relay ends", func() bool { return r.last })
-		if r.Err != proactor.ErrCanceled {
-			t.Fatalf("relay ends with %v", r.Err)
-		}
-		piped = len(relay.Rest)
-		moved, head := relay.Moved.Load(), len(relay.Head)
-		if sent := moved - before; sent < int64(head) { // the head is its owner's to send
-			relay.Rest = append(relay.Head[sent:len(relay.Head):len(relay.Head)], relay.Rest...)
-		}
-		before = moved
+}
+
+func (x *bulk) read() {
+	n, err := unix.Read(x.out, x.buf)
+	if err == unix.EAGAIN {
+		return
 	}
-	for int64(len(got)) < relay.Moved.Load() {
-		n, err := unix.Read(out, buf)
-		if err == unix.EAGAIN {
-			continue
-		}
-		if err != nil || n == 0 {
-			t.Fatalf("%d of %d bytes: %v", len(got), relay.Moved.Load(), err)
-		}
-		got = append(got, buf[:n]...)
+	if err != nil || n == 0 {
+		x.t.Errorf("read %d bytes, %v", n, err)
+		return
 	}
-	for i, c := range append(got, relay.Rest...) {
-		if c != next {
-			t.Fatalf("byte %d of %d moved and %d of rest is wrong", i, len(got), len(relay.Rest))
-		}
-		next = (next + 1) % 251
+	x.got = append(x.got, x.buf[:n]...)
+}
+
+// stop cancels the relay and returns how many bytes it had read and not sent.
+// Those of its head, which are its owner's to send, join them in Rest.
+func (x *bulk) stop() int {
+	x.t.Helper()
+	x.b.Cancel(&x.op.Op)
+	pollUntil(x.t, x.b, "the relay ends", func() bool { return x.op.last })
+	if x.op.Err != proactor.ErrCanceled {
+		x.t.Fatalf("relay ends with %v", x.op.Err)
 	}
-	if b.Stats().Lent != 0 {
-		t.Errorf("%+v", b.Stats())
+	unsent := len(x.relay.Rest)
+	now := x.relay.Moved.Load()
+	if sent := now - x.moved; sent < int64(len(x.relay.Head)) {
+		x.relay.Rest = slices.Concat(x.relay.Head[sent:], x.relay.Rest)
 	}
+	x.moved = now
+	return unsent
 }
