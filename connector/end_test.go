@@ -114,3 +114,95 @@ func TestBackendFails(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 }
+
+func TestLoopStops(t *testing.T) {
+	cases := map[string]struct {
+		begin func(s *scene, f *plant) *Connector
+		want  []string
+	}{
+		"while connecting": {
+			func(s *scene, f *plant) *Connector {
+				return Connect(s.l, Destination{host: "somewhere"}, f, Options{Resolver: &oracle{}})
+			},
+			[]string{"client start", "client connecting", "client failed: stopped", "client stop"},
+		},
+		"while connected": {
+			func(s *scene, f *plant) *Connector {
+				c := Connect(s.l, To(s.listen(s.quiet()).Addr()), f, Options{})
+				s.Until("connected", func() bool { return c.State() == Connected })
+				return c
+			},
+			[]string{"client start", "client connecting", "client build", "client made", "client lost: stopped",
+				"client connector lost: stopped", "client stop"},
+		},
+		"while waiting": {
+			func(s *scene, f *plant) *Connector {
+				c := New(s.l, To(s.deadEnd()), f, Options{})
+				c.ConnectAfter(1 << 40)
+				return c
+			},
+			[]string{"client start", "client stop"},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(s *scene) {
+				f := s.plant("client")
+				f.onLost = func(c *Connector) { // in vain
+					if err := c.Connect(); err != loop.ErrStopped {
+						s.Errorf("Connect while the loop stops: %v", err)
+					}
+				}
+				f.onFailed = f.onLost
+				c.begin(s, f)
+				s.l.Stop()
+				s.Turn()
+				s.expect(c.want...)
+				for _, err := range f.errs {
+					if !errors.Is(err, loop.ErrStopped) {
+						s.Errorf("told %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// An attempt that begins while the loop stops is told so, like any other.
+func TestConnectOnALoopThatStops(t *testing.T) {
+	each(t, func(s *scene) {
+		port := s.listen(s.quiet())
+		first, second := s.plant("first"), s.plant("second")
+		first.onLost = func(*Connector) { Connect(s.l, To(port.Addr()), second, Options{}) }
+		c := Connect(s.l, To(port.Addr()), first, Options{})
+		s.Until("connected", func() bool { return c.State() == Connected })
+		s.events = nil
+		s.l.Stop()
+		s.Turn()
+		s.expect("first lost: stopped", "first connector lost: stopped", "second start", "second connecting", "first stop",
+			"second failed: stopped", "second stop")
+	})
+}
+
+// A Shutdown of the loop ends attempts, and waits for connections to close.
+func TestLoopShutdown(t *testing.T) {
+	each(t, func(s *scene) {
+		port := s.listen(s.quiet())
+		f, g := s.plant("client"), s.plant("waiting")
+		c := Connect(s.l, To(port.Addr()), f, Options{})
+		s.Until("connected", func() bool { return c.State() == Connected })
+		w := New(s.l, To(port.Addr()), g, Options{})
+		w.ConnectAfter(1 << 40)
+		s.events = nil
+		s.l.Shutdown(1 << 40)
+		if err := w.ConnectAfter(1); err != loop.ErrStopped {
+			s.Errorf("ConnectAfter in a Shutdown: %v", err)
+		}
+		s.Until("stopped", func() bool { return s.l.Err() != nil })
+		for _, want := range []string{"client lost: done", "client connector lost: done", "client stop", "waiting stop"} {
+			if !s.has(want) {
+				s.Errorf("no %q in %q", want, s.events)
+			}
+		}
+	})
+}
