@@ -55,9 +55,9 @@ func TestTimersOnBackends(t *testing.T) {
 		early, done := time.Duration(0), make(chan struct{})
 		timers := make([]loop.Timer, n)
 		ask(w, l, func() {
+			begun := time.Now() // before the loop's reading
 			for i := range timers {
 				delays[i] = time.Duration(i*7%n) * time.Millisecond
-				begun := time.Now()
 				timers[i].Func = func() {
 					early = max(early, delays[i]-time.Since(begun))
 					if fired = append(fired, i); len(fired) == n {
@@ -71,7 +71,7 @@ func TestTimersOnBackends(t *testing.T) {
 		if !slices.IsSortedFunc(fired, func(a, b int) int { return int(delays[a] - delays[b]) }) {
 			w.Errorf("order %v", fired)
 		}
-		if early > 2*time.Millisecond { // the time is that of the phase, some of which had passed
+		if early > 0 {
 			w.Errorf("a timer was %v early", early)
 		}
 	})
@@ -158,30 +158,30 @@ func TestGoexitOnBackends(t *testing.T) {
 //go:noinline
 func dawdle(until chan struct{}) { <-until }
 
-// The watchdog tells of a callback while it runs, with where it is.
+// The watchdog tells of a callback while it runs, with where it is. (It may
+// tell of others too, on a machine that is busy with something else.)
 func TestWatchdogOnBackends(t *testing.T) {
 	backends.EachReal(t, func(w *backends.World) {
-		reports := make(chan loop.Trouble, 10)
+		reports := make(chan loop.Trouble, 1000)
 		l, stop := running(w, loop.Options{
 			Watchdog: 20 * time.Millisecond, Report: func(x loop.Trouble) { reports <- x },
 		})
-		var x loop.Trouble
+		defer stop()
 		for range 2 {
 			until := make(chan struct{})
-			newCall := func() { newWorker(l, func() {}, func() { dawdle(until) }) }
-			if err := l.Call(newCall); err != nil {
+			if err := l.Call(func() { newWorker(l, func() {}, func() { dawdle(until) }) }); err != nil {
 				w.Fatal(err)
 			}
-			x = <-reports
+			for x := range reports {
+				if x.Kind != loop.Slow {
+					w.Errorf("reported %v", x)
+				}
+				if strings.Contains(string(x.Stack), "dawdle") {
+					break
+				}
+			}
 			close(until)
 			ask(w, l, func() {})
-		}
-		if x.Kind != loop.Slow || !strings.Contains(string(x.Stack), "dawdle") {
-			w.Errorf("reported %v\n%s", x, x.Stack)
-		}
-		stop()
-		if len(reports) != 0 {
-			w.Errorf("%d more reports", len(reports))
 		}
 	})
 }
