@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mobius/proactor"
+	"mobius/sim"
 )
 
 // The peers' loss: close with 32 MiB pending (reference: gnet delivered 4 of
@@ -331,23 +332,48 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// A slow reader makes progress, so the deadline does not cut it off.
+// A slow reader makes progress, so the deadline does not cut it off; even one
+// that takes a single send a bit at a time.
 func TestDeadlineIsForNoProgress(t *testing.T) {
-	const size = 1 << 20
-	w := newWorld(t, quiet(1))
-	s, c := w.rec("server"), w.rec("client")
-	w.pair(s, c, &Options{CloseTimeout: 2 * time.Second})
-	_, _ = s.c.Write(pattern(0, size))
-	s.c.LoseConnection()
-	c.onData = func(r *rec) { r.c.PauseReading() }
-	for !c.lost() {
-		c.c.ResumeReading()
-		w.pass(time.Second)
+	for _, o := range []sim.Options{{}, {BufferSize: 1000, StreamBuffer: 1000}} {
+		const size = 100_000
+		o.Seed, o.Faults = 1, sim.NoFaults
+		w := newWorld(t, o)
+		s, c := w.rec("server"), w.rec("client")
+		w.pair(s, c, &Options{CloseTimeout: 2 * time.Second})
+		_, _ = s.c.Write(pattern(0, size))
+		s.c.LoseConnection()
+		c.onData = func(r *rec) { r.c.PauseReading() }
+		for !c.lost() {
+			c.c.ResumeReading()
+			w.pass(time.Second)
+		}
+		if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
+			t.Errorf("the client got %d bytes, or others", c.got.Len())
+		}
+		if took := w.l.Backend().Now(); o.BufferSize > 0 && took < 10*time.Second {
+			t.Errorf("the reader was not slow: %v", took)
+		}
 	}
-	if !bytes.Equal(c.got.Bytes(), pattern(0, size)) {
-		t.Errorf("the client got %d bytes, or others", c.got.Len())
-	}
-	if took := w.l.Backend().Now(); took < 10*time.Second {
-		t.Errorf("the reader was not slow: %v", took)
+}
+
+// A byte every 50 s keeps a connection with deadlines of a minute alive, at
+// the end that sends it and at the end that receives it, closed by half or not.
+func TestTrafficPutsDeadlinesOff(t *testing.T) {
+	for name, prepare := range map[string]func(from, to *Conn){
+		"open":               func(from, to *Conn) {},
+		"the other way shut": func(from, to *Conn) { to.LoseWriteConnection() },
+	} {
+		w := newWorld(t, quiet(1))
+		s, c := w.rec("server"), w.rec("client")
+		w.pair(half{s}, half{c}, &Options{IdleTimeout: time.Minute, HalfClosedTimeout: time.Minute})
+		prepare(s.c, c.c)
+		for range 20 {
+			w.pass(50 * time.Second)
+			_, _ = s.c.Write([]byte("x"))
+		}
+		if s.lost() || c.lost() {
+			t.Errorf("%s: lost: %v, %v", name, s.err, c.err)
+		}
 	}
 }

@@ -176,8 +176,8 @@ func TestInputAfterAFailedWrite(t *testing.T) {
 	}
 	_, _ = s.c.Write(make([]byte, 100))
 	w.until("failing", func() bool { return s.c.state == failing })
-	if _, err := s.c.Write([]byte("x")); !errors.Is(err, ErrNotWritable) {
-		t.Errorf("Write answered %v", err)
+	if _, err := s.c.Write([]byte("x")); !errors.Is(err, ErrNotWritable) || s.c.Queued() != 0 {
+		t.Errorf("Write answered %v, %d bytes are kept for nobody", err, s.c.Queued())
 	}
 	_, _ = c.c.Write([]byte("413 too large"))
 	c.c.LoseConnection()

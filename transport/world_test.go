@@ -348,6 +348,9 @@ func (d drain) PauseWriting()  { d.alternate("pause"); d.note("pause", d.onPause
 func (d drain) ResumeWriting() { d.alternate("resume"); d.note("resume", d.onResume) }
 
 func (r *rec) alternate(event string) {
+	if !r.c.state.in(writable) {
+		r.w.t.Errorf("%s: %s though nothing may be written", r.name, event)
+	}
 	last := "resume"
 	for _, e := range r.events {
 		if e == "pause" || e == "resume" {
