@@ -58,6 +58,9 @@ const (
 // an operation allocates nothing. While it is not [Idle] only the backend may
 // change it, it must not move, and the memory it names (Buf, Bufs, Addr, Msg,
 // Relay) must stay as it is.
+//
+// What a Recv or a plain Send touches stands first: with thousands of streams
+// each cache line of an op is a miss.
 type Op struct {
 	Kind   Kind
 	More   bool   // result: a later completion of the same op follows
@@ -65,24 +68,24 @@ type Op struct {
 	Handle Handle // what the op works on. Relay: where bytes come from
 	Owner  Completer
 
+	B Private
+
+	Buf   []byte // Send, SendTo: the bytes. Recv, RecvFrom result: the lent bytes
+	N     int    // result: Send: bytes that the kernel took, valid beside Err. Recv: len(Buf). Child: the wait status
+	Err   error  // result: nil, io.EOF, [ErrCanceled], a syscall.Errno or another of this package's errors
+	Limit int    // Recv: complete (last) once this many bytes are lent; 0 means no limit
+	Msg   *Msg   // RecvFrom, SendTo, and Recv, Send on unix streams: what travels beside the bytes
+
+	Bufs [][]byte // Send: more bytes, sent after Buf in order, as one operation
+	Pin  *Pin     // Send: if not nil, the bytes may be sent without a copy; see sentence 5
+
 	// Addr is where a Connect or a SendTo goes. An Accept and a RecvFrom fill
 	// in the peer's address before each completion, unless Addr is nil.
 	Addr *Address
 
-	Buf   []byte   // Send, SendTo: the bytes. Recv, RecvFrom result: the lent bytes
-	Bufs  [][]byte // Send: more bytes, sent after Buf in order, as one operation
-	Limit int      // Recv: complete (last) once this many bytes are lent; 0 means no limit
-
-	Pin   *Pin   // Send: if not nil, the bytes may be sent without a copy; see sentence 5
-	Msg   *Msg   // RecvFrom, SendTo, and Recv, Send on unix streams: what travels beside the bytes
+	New   Handle // result of Accept: the connection, the owner's from now on
 	Relay *Relay // Relay: destination and progress
 	Func  func() // Work: what to run; it must not touch anything of the loop's
-
-	N   int    // result: Send: bytes that the kernel took, valid beside Err. Recv: len(Buf). Child: the wait status
-	New Handle // result of Accept: the connection, the owner's from now on
-	Err error  // result: nil, io.EOF, [ErrCanceled], a syscall.Errno or another of this package's errors
-
-	B Private
 }
 
 // Private is the backend's part of an [Op]. Owners leave it alone.
