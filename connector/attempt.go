@@ -83,8 +83,6 @@ func (c *Connector) completed(op *proactor.Op) {
 	case c.phase == failed:
 		c.close(op.Handle) // also if it was connected in the last moment
 		c.l.AtTurnEnd(&c.flush)
-	case c.phase != dialing: // abandoned
-		c.close(op.Handle)
 	case op.Err != nil:
 		c.close(op.Handle)
 		c.err = connError("connect", c.target, op.Err)

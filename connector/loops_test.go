@@ -229,6 +229,38 @@ func TestReusePort(t *testing.T) {
 	})
 }
 
+// A loop that has no handle for a listener of its own leaves the connections to
+// the others, and that is reported.
+func TestReusePortWithoutHandles(t *testing.T) {
+	w := backends.Simulate(t, sim.Options{Seed: 1, Faults: sim.NoFaults, Handles: 4})
+	s, loops := wide(w, 2, loop.Options{})
+	var hoard []proactor.Handle
+	for range 4 {
+		h, err := loops[1].Sockets().Stream(s.Address(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hoard = append(hoard, h)
+	}
+	server := s.quiet()
+	p, err := Listen(loops, s.Address(), server, ListenOptions{ReusePort: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Until("it is reported", func() bool { return len(s.Troubles) == 1 })
+	if x := s.TakeTroubles()[0]; x.Kind != loop.AcceptFailed {
+		t.Errorf("reported %v", x)
+	}
+	a, b := s.dial(p.Addr()), s.dial(p.Addr())
+	s.Until("both are served", func() bool { return a.talking()+b.talking() == 2 && server.where()[loops[0]] == 2 })
+	s.wait(p.StopListening())
+	for _, h := range hoard {
+		if err := loops[1].Sockets().CloseFD(h); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // One loop of several stops, also the port's own: whatever is left is
 // accounted for.
 func TestLoopsOfAPortStopOneByOne(t *testing.T) {

@@ -70,7 +70,13 @@ func TestStopListening(t *testing.T) {
 		client := s.dial(p.Addr())
 		s.Until("connected", func() bool { return server.talking() == 1 && client.talking() == 1 })
 		s.events = nil
+		if p.Loop() != s.l || p.Factory() != Factory(server) || p.String() != fmt.Sprintf("port at %v, listening", p.Addr()) {
+			s.Errorf("%v", p)
+		}
 		first, second := p.StopListening(), p.StopListening()
+		if p.String() != fmt.Sprintf("port at %v, closed", p.Addr()) {
+			s.Errorf("%v", p)
+		}
 		if first != second {
 			s.Error("two stops in a turn have two results")
 		}
@@ -315,7 +321,8 @@ func TestUnixPort(t *testing.T) {
 		for _, name := range []string{path, fmt.Sprintf("@connector-test-%d", os.Getpid())} {
 			server := s.quiet()
 			addr := proactor.UnixAddress(name)
-			p, err := Listen([]*loop.Loop{s.l}, addr, server, ListenOptions{ReusePort: true})
+			o := ListenOptions{ReusePort: true, Socket: &proactor.SocketOptions{Backlog: 9}}
+			p, err := Listen([]*loop.Loop{s.l}, addr, server, o)
 			if err != nil {
 				s.Fatal(err)
 			}

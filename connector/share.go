@@ -46,18 +46,25 @@ func (s *share) listen(h proactor.Handle) {
 	fd, err := sockets.Detach(h)
 	if err != nil {
 		_ = sockets.CloseFD(h)
+		s.port.lacks(err)
 		return
 	}
 	if !s.call(func() {
 		h, err := s.l.Sockets().Adopt(fd)
 		if err != nil {
 			_ = s.l.Sockets().Discard(fd)
+			s.port.lacks(err)
 			return
 		}
 		s.listener = transport.NewListener(s.l, h, addr, s.accepted)
 	}) {
 		_ = sockets.Discard(fd) // that loop has stopped: the others serve
 	}
+}
+
+// lacks reports that one of the port's loops does not accept. The others do.
+func (p *Port) lacks(err error) {
+	p.l.Report(loop.Trouble{Kind: loop.AcceptFailed, Value: &transport.AcceptError{Addr: p.addr, Err: err}})
 }
 
 // stop stops accepting on this loop, and tells the port when it has.
