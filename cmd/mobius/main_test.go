@@ -25,7 +25,10 @@ const patience = 20 * time.Second
 // program is the built command.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(withProgram(m.Run)) }
+func TestMain(m *testing.M) {
+	playForbidden()
+	os.Exit(withProgram(m.Run))
+}
 
 func withProgram(run func() int) int {
 	dir, err := os.MkdirTemp("", "mobius")
@@ -70,7 +73,12 @@ type process struct {
 // start starts mobius and waits until it listens.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(program, args...), done: make(chan struct{})}
+	return startCommand(t, exec.Command(program, args...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stderr = &p.err
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {
@@ -84,7 +92,7 @@ func start(t *testing.T, args ...string) *process {
 		p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("mobius %s printed\n%s\n%s", strings.Join(args, " "), strings.Join(p.lines, "\n"), &p.err)
+			t.Logf("mobius %s printed\n%s\n%s", strings.Join(cmd.Args[1:], " "), strings.Join(p.lines, "\n"), &p.err)
 		}
 	})
 	p.line("listening on ")
