@@ -40,15 +40,37 @@ func (b *Backend) cancelSlot(s *slot) {
 	b.cancelUser(s.user)
 }
 
+// cancelUser cancels the submission with the given user data. The cancel's own
+// has another kind, and so tells which one it was meant for.
 func (b *Backend) cancelUser(user uint64) {
 	e := b.entry()
 	if e == nil {
 		b.cancels = append(b.cancels, user)
 		return
 	}
-	e.PrepCancel(user, userData(kindIgnore, 0, 0))
+	e.PrepCancel(user, kindCancel<<kindShift|user&^kindMask)
 	if b.choice.skipSuccess {
 		e.Flags |= IOSQE_CQE_SKIP_SUCCESS
+	}
+}
+
+// maxTries bounds how often a cancel is repeated that found nothing.
+const maxTries = 100
+
+// cancelMissed asks again for a submission that a cancel did not find although
+// it has not completed. (That is how it is while the kernel hands it to a worker
+// thread. It does so with a send that the socket refuses 128 times in a row
+// although a poll says that it is writable, which happens if the send buffer is
+// tiny; the send then blocks the worker until it is cancelled.)
+func (b *Backend) cancelMissed(user uint64) {
+	i := uint32(user)
+	if int(i) >= len(b.slots.table) {
+		return
+	}
+	s := b.slots.at(i)
+	if s.armed && s.user&^kindMask == user&^kindMask && s.tries < maxTries {
+		s.tries++
+		b.cancels = append(b.cancels, s.user)
 	}
 }
 

@@ -16,7 +16,10 @@ import (
 func (b *Backend) dispatch(c CQE) {
 	kind := c.UserData >> kindShift
 	switch kind {
-	case kindIgnore:
+	case kindCancel:
+		if c.Res == -int32(unix.ENOENT) {
+			b.cancelMissed(c.UserData)
+		}
 		return
 	case kindWake:
 		if !c.More() {

@@ -172,13 +172,13 @@ func (b *Backend) tearDown() error {
 
 func (b *Backend) cancelEverything() {
 	if e := b.ring.NextSQE(); e != nil {
-		e.PrepCancelAll(userData(kindIgnore, 0, 0))
+		e.PrepCancelAll(userData(kindCancel, 0, 0))
 	}
 }
 
 // bury accounts for a completion that comes after the end.
 func (b *Backend) bury(c CQE) {
-	if c.UserData>>kindShift == kindIgnore {
+	if c.UserData>>kindShift == kindCancel {
 		return
 	}
 	if !c.More() {

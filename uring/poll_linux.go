@@ -118,9 +118,12 @@ func (b *Backend) armWaker() {
 
 func (b *Backend) retryCancels() {
 	again := b.cancels
-	b.cancels = b.cancels[:0]
+	b.cancels = nil
 	for _, user := range again {
 		b.cancelUser(user)
+	}
+	if b.cancels == nil {
+		b.cancels = again[:0]
 	}
 }
 

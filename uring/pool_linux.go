@@ -91,9 +91,9 @@ func newPool(r *Ring, group uint16, n, size int, incremental bool) (*pool, error
 
 // post gives buffer i to the kernel, from the next Publish on.
 func (p *pool) post(i uint16) {
-	p.buffers[i] = buffer{}
 	m := p.memory[int(i)*p.size:][:p.size]
-	invariant.Scribble(m)
+	invariant.Scribble(m[:p.buffers[i].filled])
+	p.buffers[i] = buffer{}
 	p.ring.Add(m, i)
 	p.avail++
 }

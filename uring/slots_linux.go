@@ -13,7 +13,7 @@ import "mobius/proactor"
 // what it was meant for. The kind says how to read a completion even if its
 // slot has moved on: a buffer that it brings must be accounted for in any case.
 const (
-	kindIgnore uint64 = iota // cancels
+	kindCancel uint64 = iota // generation and slot are the target's
 	kindWake
 	kindOp
 	kindRecv // + the class of buffers
@@ -21,6 +21,7 @@ const (
 
 const (
 	kindShift      = 56
+	kindMask       = 0xff << kindShift
 	generationMask = 1<<24 - 1
 	noSlot         = ^uint32(0) // of an op that never had one: it failed at Submit, or is a Work
 )
@@ -56,6 +57,7 @@ type slot struct {
 	poll       bool  // pouring: a poll, not a send
 	hungry     bool  // receiving, drawing: it starved, and has got nothing since
 	canceling  bool  // a cancel has been prepared for this arming
+	tries      uint8 // cancels for this arming that found nothing
 	class      uint8 // receiving: where the buffers come from
 	wanted     uint8 // the class to take at the next arming
 	streak     int8  // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one

@@ -169,7 +169,7 @@ func (b *Backend) arm(op *proactor.Op) {
 // launch begins a new arming of slot i, whose user data the entry gets.
 func (b *Backend) launch(s *slot, kind uint64, i uint32) {
 	s.generation++
-	s.armed, s.canceling, s.poll = true, false, false
+	s.armed, s.canceling, s.poll, s.tries = true, false, false, 0
 	s.user = userData(kind, s.generation, i)
 	b.inflight++
 }
