@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,9 @@ type Config struct {
 	// Starves says that the backend lends from so few buffers that a test can
 	// exhaust them; tests then insist on having seen it.
 	Starves bool
+
+	// Skip are beginnings of names of tests that are not run.
+	Skip []string
 
 	// Child makes a command that ends with the given status; nil means sh.
 	Child func(status int) *proactor.Command
@@ -99,7 +103,8 @@ func (c Config) Run(t *testing.T) {
 func (c Config) Tests() []Test {
 	out := make([]Test, 0, len(tests))
 	for _, test := range tests {
-		if test.alone && c.Client != nil || test.fds && !c.Descriptors {
+		skipped := slices.ContainsFunc(c.Skip, func(s string) bool { return strings.HasPrefix(test.Name, s) })
+		if skipped || test.alone && c.Client != nil || test.fds && !c.Descriptors {
 			continue
 		}
 		out = append(out, test)
