@@ -55,6 +55,9 @@ type Config struct {
 	// Skip are beginnings of names of tests that are not run.
 	Skip []string
 
+	// Watch is told the counters of each backend before it is closed, if not nil.
+	Watch func(proactor.Stats)
+
 	// Child makes a command that ends with the given status; nil means sh.
 	Child func(status int) *proactor.Command
 

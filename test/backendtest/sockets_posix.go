@@ -6,10 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -185,5 +187,28 @@ func s9AbstractNames(w *world) {
 	}
 	if local, _, err := b.d.b.Names(b.h); err != nil || local != at {
 		w.Errorf("the server is %v (%v), want %v", local, err, at)
+	}
+}
+
+// s9NothingIsLeftToChildren looks at every descriptor that a backend makes,
+// its own included.
+func s9NothingIsLeftToChildren(w *world) {
+	before := testenv.Descriptors()
+	c := w.chain(proactor.TCP, proactor.TCP, nil)
+	x := w.server.relay(c.in.h, c.out.h) // which may have a pipe
+	x.submit()
+	r := c.sink.read(1)
+	total := int64(w.size(4 << 20))
+	c.source.write(1, total, nil)
+	w.another()
+	w.until("bulk is relayed", r.has(total))
+	for fd, what := range testenv.Descriptors() {
+		n, err := strconv.Atoi(fd)
+		if err != nil || before[fd] == what {
+			continue
+		}
+		if fl, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err == nil && fl&unix.FD_CLOEXEC == 0 {
+			w.Errorf("descriptor %s, %s, is not CLOEXEC", fd, what)
+		}
 	}
 }

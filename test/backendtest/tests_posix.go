@@ -7,6 +7,7 @@ var descriptorTests = []Test{
 	{Name: "S4_AStolenConnectionShowsNothing", fds: true, run: s4AStolenConnectionShowsNothing},
 	{Name: "S4_SignalsShowNothing", fds: true, alone: true, run: s4SignalsShowNothing},
 	{Name: "S9_FlagsOfEverySocket", fds: true, run: s9FlagsOfEverySocket},
+	{Name: "S9_NothingIsLeftToChildren", fds: true, run: s9NothingIsLeftToChildren},
 	{Name: "S9_OptionsAreInherited", fds: true, run: s9OptionsAreInherited},
 	{Name: "S9_OptionsOfALiveSocket", fds: true, run: s9OptionsOfALiveSocket},
 	{Name: "S9_AStaleUnixFileIsReplaced", fds: true, alone: true, run: s9AStaleUnixFileIsReplaced},

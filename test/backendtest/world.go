@@ -230,6 +230,9 @@ func (d *driver) finish() {
 		s = d.b.Stats()
 		return s.Ops == d.base.Ops && s.Holds == 0 && s.Handles == d.base.Handles && s.Lent == d.base.Lent
 	})
+	if w.cfg.Watch != nil {
+		w.cfg.Watch(s)
+	}
 	for range 2 {
 		if err := d.b.Close(); err != nil {
 			w.Fatalf("Close: %v", err)

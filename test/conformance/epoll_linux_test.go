@@ -26,13 +26,18 @@ func onEpoll(o epoll.Options) backendtest.Config {
 }
 
 // TestEpoll runs the suite on epoll as it is shipped.
-func TestEpoll(t *testing.T) { onEpoll(epoll.Options{}).Run(t) }
+func TestEpoll(t *testing.T) {
+	c := onEpoll(epoll.Options{})
+	reaches(t, &c, counters{"Spliced": spliced, "RelayCopied": copied})
+	c.Run(t)
+}
 
 // TestEpollTiny runs it with a write budget of one byte, two buffers of 64
 // bytes, one event at a time, and minimum socket buffers.
 func TestEpollTiny(t *testing.T) {
 	c := hostile(onEpoll(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1}), 2)
 	c.Scale = 200
+	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
 	c.Run(t)
 }
 

@@ -41,7 +41,11 @@ func incremental() bool {
 }
 
 // TestUring runs the suite on rings as they are shipped, restrictions included.
-func TestUring(t *testing.T) { onUring(uring.Options{}).Run(t) }
+func TestUring(t *testing.T) {
+	c := onUring(uring.Options{})
+	reaches(t, &c, counters{"Spliced": spliced, "RelayCopied": copied})
+	c.Run(t)
+}
 
 // TestUringPlain runs it with rings of whole buffers, by size class.
 func TestUringPlain(t *testing.T) { onUring(uring.Options{Plain: true}).Run(t) }
@@ -56,7 +60,9 @@ func TestUringTiny(t *testing.T) {
 		t.Run("buffer="+itoa(size), func(t *testing.T) {
 			o := tinyRing
 			o.BufferSize = size
-			hostile(onUring(o), 1).Run(t)
+			c := hostile(onUring(o), 1)
+			reaches(t, &c, counters{"Starved": starved, "Evicted": evicted, "Rearmed": rearmed, "Overflowed": overflowed})
+			c.Run(t)
 		})
 	}
 }
@@ -68,7 +74,9 @@ func TestUringIncrementalTiny(t *testing.T) {
 	}
 	o := tinyRing
 	o.Plain, o.BufferSize = false, 4096
-	hostile(onUring(o), 0).Run(t)
+	c := hostile(onUring(o), 0)
+	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
+	c.Run(t)
 }
 
 // TestUringMasked plays older kernels: it runs the suite without each feature
@@ -76,7 +84,11 @@ func TestUringIncrementalTiny(t *testing.T) {
 func TestUringMasked(t *testing.T) {
 	all := uring.Features()
 	for _, f := range all {
-		t.Run("without="+string(f), func(t *testing.T) { onUring(uring.Options{Without: []uring.Feature{f}}).Run(t) })
+		t.Run("without="+string(f), func(t *testing.T) {
+			c := onUring(uring.Options{Without: []uring.Feature{f}})
+			c.Scale = 8
+			c.Run(t)
+		})
 	}
 	t.Run("without=all", func(t *testing.T) { onUring(uring.Options{Without: all}).Run(t) })
 }
