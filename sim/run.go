@@ -71,8 +71,8 @@ func Run(tb testing.TB, seeds int, run func(t *T), must ...Fault) {
 
 func fromEnvironment(tb testing.TB, name string) (uint64, bool) {
 	tb.Helper()
-	text, ok := os.LookupEnv(name)
-	if !ok {
+	text := os.Getenv(name)
+	if text == "" {
 		return 0, false
 	}
 	value, err := strconv.ParseUint(text, 10, 64)

@@ -49,6 +49,7 @@ func judged(f func(tb testing.TB)) (failed bool, text string) {
 }
 
 func TestRunStopsAtTheFirstFailure(t *testing.T) {
+	t.Setenv(seedVariable, "")
 	t.Setenv(seedsVariable, "10")
 	var seen []uint64
 	failed, text := judged(func(tb testing.TB) {
@@ -79,6 +80,7 @@ func TestRunReplaysOneSeed(t *testing.T) {
 }
 
 func TestRunFindsLeaks(t *testing.T) {
+	t.Setenv(seedVariable, "")
 	failed, text := judged(func(tb testing.TB) { Run(tb, 1, func(t *T) { t.Net(Options{}).File() }) })
 	if !failed || !strings.Contains(text, "1 virtual descriptors") {
 		t.Errorf("failed %v: %s", failed, text)
@@ -88,6 +90,8 @@ func TestRunFindsLeaks(t *testing.T) {
 // A fault that never happens although there is occasion for it fails a sweep,
 // and so does one that must happen and has no occasion.
 func TestRunWantsFaults(t *testing.T) {
+	t.Setenv(seedVariable, "")
+	t.Setenv(seedsVariable, "")
 	echo := func(t *T) {
 		if err := echoRun(t.Net(Options{Limit: time.Hour}), loopback, 2, 2000); err != nil {
 			t.Fatalf("%v", err)
