@@ -26,15 +26,21 @@ func TestBulkBothWays(t *testing.T) {
 		each /= 32
 	}
 	eachProxy(t, func(t *testing.T, start func(*testing.T, string, ...string) *proxied) {
-		front := start(t, serve(t, func(c *net.TCPConn) { bulkUpstream(t, c) }))
+		errs := make(chan error, 2*bulkConnections)
+		front := start(t, serve(t, func(c *net.TCPConn) { bulkUpstream(c, errs) }))
 		begin := time.Now()
-		errs := make(chan error, bulkConnections)
 		for n := range bulkConnections {
 			go func() { errs <- bulkClient(front.addr, uint64(n), each) }()
 		}
-		for range bulkConnections {
-			if err := <-errs; err != nil {
-				t.Error(err)
+		late := time.After(6 * time.Minute)
+		for range 2 * bulkConnections {
+			select {
+			case err := <-errs:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-late:
+				t.Fatal("not all connections have come to their end")
 			}
 		}
 		t.Logf("%d MiB each way in %v", each*bulkConnections>>20, time.Since(begin).Round(time.Millisecond))
@@ -70,18 +76,19 @@ func bulkClient(addr string, n uint64, size int64) error {
 }
 
 // bulkUpstream is the other end of bulkClient.
-func bulkUpstream(t *testing.T, c *net.TCPConn) {
+func bulkUpstream(c *net.TCPConn, errs chan<- error) {
+	err := c.SetDeadline(time.Now().Add(5 * time.Minute))
 	var h bulkHeader
-	err := binary.Read(c, binary.BigEndian, &h)
-	if errors.Is(err, io.EOF) {
-		return // somebody has only looked whether the port answers
+	if err == nil {
+		err = binary.Read(c, binary.BigEndian, &h)
 	}
 	if err == nil {
 		err = bulkBoth(c, 2*h.Seed+1, 2*h.Seed, int64(h.Bytes))
 	}
 	if err != nil {
-		t.Errorf("upstream of connection %d: %v", h.Seed, err)
+		err = fmt.Errorf("upstream of connection %d: %w", h.Seed, err)
 	}
+	errs <- err
 }
 
 // bulkBoth sends one stream and its end, and receives another and its end.
