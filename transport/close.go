@@ -71,7 +71,6 @@ func (c *Conn) Detach(done func(h proactor.Handle, unread []byte, err error)) er
 	}
 	c.taker = done
 	c.enter(detaching)
-	c.flags |= later
 	c.l.Cancel(&c.recv)
 	c.l.AtTurnEnd(&c.flush)
 	return nil

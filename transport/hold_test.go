@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mobius/internal/invariant"
+	"mobius/proactor"
 	"mobius/sim"
 )
 
@@ -289,5 +290,44 @@ func TestEvictionAtAwkwardMoments(t *testing.T) {
 			}
 			w.close()
 		}
+	}
+}
+
+// A hold goes over to the connection that writes the bytes; behind a long queue,
+// where it would last, they are copied.
+func TestHoldsGoWhereTheyAreSentFrom(t *testing.T) {
+	const size = 10_000
+	for _, kept := range []bool{false, true} {
+		w := newWorld(t, quiet(1))
+		in, client := w.rec("in"), w.rec("client")
+		out, server := w.rec("out"), w.rec("server")
+		w.pair(out, server, &Options{HighWater: 5000})
+		w.pair(in, client, nil)
+		writes := 0
+		in.onData = func(r *rec) {
+			if writes++; writes > 2 || len(r.last) < HoldFrom {
+				return
+			}
+			_, _ = out.c.Write(r.last)
+			s := out.c.out.tail
+			if writes == 1 && (s.kind != held || s.hold.Owner != proactor.Evictor((*events)(out.c))) {
+				t.Errorf("kept %v: not held by the connection that sends", kept)
+			}
+			if writes == 2 && s.kind != own {
+				t.Errorf("kept %v: held behind %d bytes", kept, out.c.Queued())
+			}
+		}
+		if kept {
+			in.c.PauseReading()
+		}
+		_, _ = client.c.Write(pattern(0, size))
+		w.until("there", func() bool { return in.c.in.n == size || writes > 0 })
+		server.c.PauseReading()
+		in.c.ResumeReading()
+		w.until("written", func() bool { return writes == 1 })
+		_, _ = out.c.Write(make([]byte, 1<<20))
+		w.turns(1)
+		_, _ = client.c.Write(pattern(0, size))
+		w.until("written twice", func() bool { return writes == 2 })
 	}
 }

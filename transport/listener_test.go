@@ -230,7 +230,7 @@ func TestAcceptErrors(t *testing.T) {
 		healed := w.l.Backend().Now()
 		ds := w.clients(1)
 		w.until("accepted", func() bool { return len(w.accepted) == 1 })
-		if took := w.l.Backend().Now() - healed; took > time.Second {
+		if took := w.l.Backend().Now() - healed; took > time.Second || w.ln.delay != 0 || w.ln.row != 0 {
 			t.Errorf("%v: recovered after %v", tc.err, took)
 		}
 		if !tc.rests && w.l.Backend().Now()-start > 10*time.Millisecond {

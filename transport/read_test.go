@@ -326,6 +326,31 @@ func TestDetach(t *testing.T) {
 	}
 }
 
+// A connection that is given away before it has read anything loses nothing,
+// and does not wait for its peer.
+func TestDetachInConnectionMade(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	var got proactor.Handle
+	s.onMade = func(r *rec) {
+		if err := r.c.Detach(func(h proactor.Handle, unread []byte, err error) {
+			if got = h; len(unread) > 0 || err != nil {
+				t.Errorf("handed over with %d bytes, %v", len(unread), err)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	w.pair(s, c, nil)
+	w.turns(2)
+	if got == 0 {
+		t.Fatal("not handed over")
+	}
+	if err := w.l.Sockets().CloseFD(got); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDetachOfALostConnection(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")

@@ -134,11 +134,11 @@ func (c *Conn) gather(limit int) {
 		c.send.Buf = s.bytes[:limit]
 	}
 	c.flying = len(c.send.Buf)
-	if s.next == nil || c.flying == limit {
+	if s.next == nil || c.flying == limit || c.pinnable(s.next) {
 		return
 	}
 	v := c.pool.getVector()
-	for s = s.next; s != nil && v.n < maxPieces && c.flying < limit; s = s.next {
+	for s = s.next; s != nil && v.n < maxPieces && c.flying < limit && !c.pinnable(s); s = s.next {
 		b := s.bytes
 		if len(b) > limit-c.flying {
 			b = b[:limit-c.flying]

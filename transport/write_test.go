@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mobius/internal/invariant"
+	"mobius/proactor"
 )
 
 // PauseWriting comes once, ResumeWriting once, and again.
@@ -216,6 +217,77 @@ func TestLargeWriteOwned(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One report that the kernel copied ends the zero-copy sends of a connection.
+func TestZeroCopyStopsWhenItBringsNothing(t *testing.T) {
+	for _, byCopy := range []bool{false, true} {
+		w, f := newFaultyWorld(t)
+		s, c := w.rec("server"), w.rec("client")
+		pinned := 0
+		f.fail = func(op *proactor.Op) error {
+			if op.Pin != nil {
+				pinned++
+			}
+			return nil
+		}
+		w.pair(s, c, &Options{ZeroCopyFrom: 1000})
+		for i := range 10 {
+			_ = s.c.WriteOwned(make([]byte, 999), nil) // too small
+			_ = s.c.WriteOwned(make([]byte, 1000), nil)
+			w.until("sent", func() bool { return s.c.Queued() == 0 && s.c.pins == 0 })
+			if i == 0 {
+				if pinned != 1 {
+					t.Fatalf("%d pinned sends of two writes", pinned)
+				}
+				s.c.flags &^= copied
+				if byCopy {
+					s.c.flags |= copied
+				}
+			} else if !byCopy {
+				s.c.flags &^= copied // the simulated kernel may say so
+			}
+		}
+		if want := map[bool]int{true: 1, false: 10}[byCopy]; pinned != want {
+			t.Errorf("copied %v: %d pinned sends, want %d", byCopy, pinned, want)
+		}
+	}
+}
+
+// The kernel's report reaches the connection.
+func TestReleasedTellsOfCopies(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	w.pair(s, c, nil)
+	for _, byCopy := range []bool{false, true} {
+		p := &pin{c: s.c, s: &segment{class: uint8(bare), kind: owned, pins: 1}}
+		s.c.pins++
+		p.Released(&p.Pin, byCopy)
+		if s.c.flags.has(copied) != byCopy || s.c.pins != 0 {
+			t.Errorf("copied %v: flag %v, %d pins", byCopy, s.c.flags.has(copied), s.c.pins)
+		}
+	}
+}
+
+// While a connection is being closed one send is small, since on some backends
+// only its end is progress.
+func TestSendsAreSmallAtTheEnd(t *testing.T) {
+	w := newWorld(t, quiet(1))
+	s, c := w.rec("server"), w.rec("client")
+	w.pair(s, c, nil)
+	c.c.PauseReading()
+	_, _ = s.c.Write(make([]byte, 8<<20))
+	w.turns(1)
+	if s.c.flying != maxSend {
+		t.Errorf("a send of %d bytes, want %d", s.c.flying, maxSend)
+	}
+	s.c.LoseConnection()
+	c.c.ResumeReading()
+	w.until("the next send", func() bool { return s.c.Queued() < 8<<20-maxSend })
+	if s.c.flying > maxSendLeaving {
+		t.Errorf("a send of %d bytes, want %d at most", s.c.flying, maxSendLeaving)
+	}
+	w.until("both lost", func() bool { return s.lost() && c.lost() })
 }
 
 // A release that writes, and one that ends the connection, inside the queue's

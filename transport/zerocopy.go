@@ -10,11 +10,17 @@ type pin struct {
 	next *pin // in the pool
 }
 
-// zeroCopy makes the send a zero-copy one if the head of the queue is memory
-// that its owner lent, and is large enough.
+// pinnable reports whether a piece is to be sent without a copy: it is memory
+// that its owner lent, and large enough.
+func (c *Conn) pinnable(s *segment) bool {
+	from := c.o.zeroCopyFrom()
+	return from > 0 && s.kind == owned && len(s.bytes) >= from && !c.flags.has(copied)
+}
+
+// zeroCopy makes the send a zero-copy one if the head of the queue is for it.
 func (c *Conn) zeroCopy(limit int) bool {
-	from, s := c.o.zeroCopyFrom(), c.out.head
-	if from <= 0 || s.kind != owned || len(s.bytes) < from || c.flags.has(copied) {
+	s := c.out.head
+	if !c.pinnable(s) {
 		return false
 	}
 	c.send.Buf, c.send.Bufs = s.bytes, nil
