@@ -22,7 +22,6 @@ type Process struct {
 	sock    *socket
 	ends    []*socket // the child's ends of its pipes, in the order of Command.Pipes
 	yield   func(struct{}) bool
-	waits   int  // how often it has waited; an event is for one of them
 	blocked bool // it waits for one of its pipes
 }
 
@@ -93,9 +92,10 @@ func (p *Process) body(program Program) iter.Seq[struct{}] {
 	}
 }
 
-// step lets the child go on from one of its waits until the next, or its exit.
-func (c *child) step(s *socket, wait int) {
-	if c.exited || c.process.waits != wait {
+// step lets the child go on until it waits again, or exits. It waits for one
+// event at a time.
+func (c *child) step(s *socket) {
+	if c.exited {
 		return
 	}
 	if _, more := c.next(); more {
@@ -129,7 +129,7 @@ func (b *Backend) startChild(op *proactor.Op, s *socket) {
 	}
 }
 
-// wait suspends the program until an evScript for this wait.
+// wait suspends the program until its next evScript.
 func (p *Process) wait() {
 	if !p.yield(struct{}{}) {
 		panic(killed{})
@@ -138,7 +138,6 @@ func (p *Process) wait() {
 
 // block suspends the program until something happens on one of its pipes.
 func (p *Process) block() {
-	p.waits++
 	p.blocked = true
 	p.wait()
 }
@@ -147,7 +146,7 @@ func (p *Process) block() {
 func (p *Process) wake() {
 	if p.blocked {
 		p.blocked = false
-		p.net.at(p.net.soon(), event{kind: evScript, sock: p.sock, n: p.waits})
+		p.net.at(p.net.soon(), event{kind: evScript, sock: p.sock})
 	}
 }
 
@@ -156,8 +155,7 @@ func (p *Process) Now() time.Duration { return time.Duration(p.net.now) }
 
 // Sleep waits for d of virtual time.
 func (p *Process) Sleep(d time.Duration) {
-	p.waits++
-	p.net.at(p.net.now+int64(d), event{kind: evScript, sock: p.sock, n: p.waits})
+	p.net.at(p.net.now+int64(d), event{kind: evScript, sock: p.sock})
 	p.wait()
 }
 

@@ -108,6 +108,32 @@ func TestChild(t *testing.T) {
 	w.end()
 }
 
+// Bytes that come while a child sleeps do not wake it.
+func TestChildSleeps(t *testing.T) {
+	var slept time.Duration
+	w := on(t, Options{Faults: NoFaults, Spawn: func(*proactor.Command) (Program, error) {
+		return func(p *Process) int {
+			var buf [10]byte
+			p.Read(0, buf[:]) // so that there has been a wait before
+			before := p.Now()
+			p.Sleep(time.Second)
+			slept = p.Now() - before
+			return 0
+		}, nil
+	}}, 1)
+	b := w.hosts[0]
+	h, pipes := must2(b.Spawn(catCommand))
+	exit := start(b, proactor.Op{Kind: proactor.OpChild, Handle: h})
+	for !exit.done() {
+		out := send(b, pipes[0], "x")
+		w.until(out.done)
+		w.pass(10 * time.Millisecond)
+	}
+	if slept != time.Second {
+		t.Errorf("slept %v, want a second", slept)
+	}
+}
+
 // A child whose parent does not read gets EPIPE when the pipe closes, and one
 // that is still running when its backend closes is gone.
 func TestChildThatIsLeftAlone(t *testing.T) {

@@ -264,7 +264,7 @@ func (n *Net) run(e *event) {
 		e.b.dry = false
 		e.b.serve()
 	case evScript:
-		e.sock.child.step(e.sock, e.n)
+		e.sock.child.step(e.sock)
 	default:
 		e.b.runOp(e)
 	}

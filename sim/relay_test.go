@@ -70,6 +70,24 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// A relay moves at most its budget in one Poll, so that others have their turn.
+func TestRelayBudget(t *testing.T) {
+	p := newPipe(t, NoFaults, nil)
+	p.until(send(p.b, p.from, string(sample(10_000))).done)
+	p.pass(time.Second)
+	p.r.Budget = 300
+	p.start()
+	for polls := 0; p.r.Moved.Load() < 10_000; polls++ {
+		before := p.r.Moved.Load()
+		if err := p.b.Poll(-1); err != nil {
+			t.Fatal(err)
+		}
+		if moved := p.r.Moved.Load() - before; moved > 300 || polls > 200 {
+			t.Fatalf("%d bytes in poll %d with a budget of 300", moved, polls)
+		}
+	}
+}
+
 func TestRelayWindow(t *testing.T) {
 	p := newPipe(t, NoFaults, nil)
 	p.until(send(p.b, p.from, "0123456789").done)

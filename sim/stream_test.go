@@ -3,6 +3,8 @@ package sim
 import (
 	"errors"
 	"io"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -226,6 +228,58 @@ func TestFilesThatAreNotDelivered(t *testing.T) {
 	w.until(bad.done)
 	if bad.err != proactor.ErrClosed {
 		t.Fatal(bad.err)
+	}
+}
+
+// A number that is given out again is another handle.
+func TestStaleHandles(t *testing.T) {
+	w := quiet(t, 1)
+	b := w.hosts[0]
+	x, y := w.net.Pair()
+	old := must(b.Adopt(x))
+	token := b.Token(old)
+	token.Share(old)
+	w.close(b, old)
+	h := must(b.Adopt(y))
+	if h.Index() != old.Index() || h == old {
+		t.Fatalf("%v after %v", h, old)
+	}
+	p := recv(b, old)
+	w.until(p.done)
+	if n, err := b.TryWrite(old, [][]byte{{1}}); p.err != proactor.ErrClosed || n != 0 || err != proactor.ErrClosed {
+		t.Fatalf("recv: %v, TryWrite: %d, %v", p.err, n, err)
+	}
+	if b.Token(old) != nil || token.Enter(old) || b.CloseFD(old) != proactor.ErrClosed {
+		t.Fatal("a stale handle works")
+	}
+}
+
+// CloseFD waits for a guest who is inside the token.
+func TestCloseWaitsForAGuest(t *testing.T) {
+	w := quiet(t, 1)
+	x, y := w.stream(loopback, nil)
+	token := w.hosts[0].Token(x)
+	token.Share(x)
+	if !token.Enter(x) {
+		t.Fatal("cannot enter")
+	}
+	var left atomic.Bool
+	go func() {
+		for range 1000 {
+			runtime.Gosched()
+		}
+		w.hosts[0].TryWrite(x, [][]byte{[]byte("bye")})
+		left.Store(true)
+		token.Leave(x)
+	}()
+	w.close(w.hosts[0], x)
+	if !left.Load() {
+		t.Fatal("CloseFD returned while a guest was inside")
+	}
+	in := recv(w.hosts[0], y)
+	w.until(in.done)
+	if string(in.bytes) != "bye" || in.err != io.EOF {
+		t.Fatalf("%q, %v", in.bytes, in.err)
 	}
 }
 
