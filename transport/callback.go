@@ -18,7 +18,6 @@ const (
 	resumeWriting
 	connectionLost
 	releaseOwned
-	detached
 )
 
 // call calls the protocol. A panic in it is the connection's end and nobody

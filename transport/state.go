@@ -19,7 +19,7 @@ import "time"
 //	lingering ──peer's end, deadline────▶ dying
 //
 //	open, shutting, shut     ──write failed────────────────────▶ failing
-//	failing   ──peer's end, read error, deadline, a pause──────▶ dying
+//	failing   ──peer's end, read error, deadline, a pause, LoseConnection──▶ dying
 //
 //	open, readDone           ──Detach──────────────────────────▶ detaching
 //	detaching ──flushed, reading stopped──▶ dead (handed over)
