@@ -73,14 +73,15 @@ func until(t testing.TB, b *Backend, what string, done func() bool) {
 // A server echoes on a listener of a backend, as the C servers of this field
 // do: it holds what it receives, and sends that, one at a time.
 type server struct {
-	b      *Backend
-	accept proactor.Op
-	handle proactor.Handle
-	addr   string
-	peer   proactor.Address
-	conns  map[proactor.Handle]*conn
-	copies bool // bytes are copied instead of held
-	ended  int
+	b       *Backend
+	accept  proactor.Op
+	handle  proactor.Handle
+	addr    string
+	address proactor.Address
+	peer    proactor.Address
+	conns   map[proactor.Handle]*conn
+	copies  bool // bytes are copied instead of held
+	ended   int
 }
 
 type conn struct {
@@ -103,7 +104,7 @@ func serve(t testing.TB, b *Backend) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.handle, s.addr = h, addr.String()
+	s.handle, s.address, s.addr = h, addr, addr.String()
 	s.accept = proactor.Op{Kind: proactor.OpAccept, Handle: h, Owner: s, Addr: &s.peer}
 	b.Submit(&s.accept)
 	return s

@@ -58,10 +58,7 @@ func (b *Backend) cancelUser(user uint64) {
 const maxTries = 100
 
 // cancelMissed asks again for a submission that a cancel did not find although
-// it has not completed. (That is how it is while the kernel hands it to a worker
-// thread. It does so with a send that the socket refuses 128 times in a row
-// although a poll says that it is writable, which happens if the send buffer is
-// tiny; the send then blocks the worker until it is cancelled.)
+// it has not completed: so it is while the kernel hands it to a worker thread.
 func (b *Backend) cancelMissed(user uint64) {
 	i := uint32(user)
 	if int(i) >= len(b.slots.table) {

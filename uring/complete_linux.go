@@ -42,7 +42,11 @@ func (b *Backend) dispatch(c CQE) {
 	case receiving:
 		b.received(s, c, more)
 	case sending:
-		b.sent(s, int(c.Res))
+		if s.poll {
+			b.roomOrError(s, c.Res, more)
+		} else {
+			b.sent(s, int(c.Res))
+		}
 	case accepting:
 		b.accepted(s, c.Res, more)
 	case connecting:
@@ -54,7 +58,7 @@ func (b *Backend) dispatch(c CQE) {
 	case drawing:
 		s.relay.drawn(c, more)
 	case pouring:
-		s.relay.poured(c)
+		s.relay.poured(c, more)
 	}
 }
 
@@ -115,7 +119,9 @@ func (b *Backend) goOn(op *proactor.Op) {
 		b.complete(op, taken(op), proactor.ErrCanceled)
 		return
 	}
-	b.stats.Rearmed++
+	if op.Kind.Streams() {
+		b.stats.Rearmed++
+	}
 	b.arm(op)
 }
 
@@ -149,23 +155,24 @@ func (b *Backend) connected(s *slot, res int32) {
 	b.complete(s.op, 0, nil)
 }
 
-// sent: a short result follows an error, which the next attempt will meet, or
-// a cancel.
+// sent: a short result means that there is no more room, or an error that the
+// next attempt will meet.
 func (b *Backend) sent(s *slot, n int) {
 	op := s.op
-	if n < 0 {
+	switch {
+	case n == -int(unix.EAGAIN):
+		n = 0
+	case n < 0:
 		b.failed(op, syscall.Errno(-n))
 		return
 	}
 	b.advance(op, s, n)
-	switch {
-	case int(s.vector) == len(op.Bufs):
+	if int(s.vector) == len(op.Bufs) {
 		b.complete(op, op.B.Done, nil)
-	case n == 0:
-		b.complete(op, op.B.Done, unix.EPIPE)
-	default:
-		b.goOn(op)
+		return
 	}
+	s.wait = true
+	b.goOn(op)
 }
 
 // accepted delivers a connection. That the accept has ended is no news unless

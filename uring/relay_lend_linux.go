@@ -125,6 +125,10 @@ func (r *relay) received(c CQE, more bool) {
 
 // pour sends what is at hand: Head, then pieces, then what is in the pipe.
 func (r *relay) pour(s *slot) {
+	if s.wait {
+		r.awaitSink()
+		return
+	}
 	r.b.prompt = r.b.prompt || r.pipe == nil
 	switch {
 	case r.head < len(r.op.Relay.Head):
@@ -133,7 +137,8 @@ func (r *relay) pour(s *slot) {
 			r.write(p)
 		} else if e := r.entry(); e != nil {
 			r.b.launch(s, kindOp, r.dst)
-			e.PrepSend(int(r.op.Relay.Dst.Index()), p[:min(len(p), r.budget(), maxSend)], sendFlags, s.user)
+			r.asked = min(len(p), r.budget(), maxSend)
+			e.PrepSend(int(r.op.Relay.Dst.Index()), p[:r.asked], sendFlags, s.user)
 		}
 	case r.queued > 0 && r.plainSink():
 		r.write(r.pieces[r.first].data)
@@ -154,7 +159,8 @@ func (r *relay) send(s *slot) {
 	b.launch(s, kindOp, r.dst)
 	if r.first == len(r.pieces)-1 {
 		p := r.pieces[r.first].data
-		e.PrepSend(fd, p[:min(len(p), left)], sendFlags, s.user)
+		r.asked = min(len(p), left)
+		e.PrepSend(fd, p[:r.asked], sendFlags, s.user)
 		return
 	}
 	c, n := b.cell(), 0
@@ -165,23 +171,28 @@ func (r *relay) send(s *slot) {
 		left -= len(p)
 		n++
 	}
+	r.asked = r.budget() - left
 	b.prepareVectors(e, c, n, fd, s.user)
 }
 
 // poured handles a result of the sink's side.
-func (r *relay) poured(c CQE) {
+func (r *relay) poured(c CQE, more bool) {
+	s := r.b.slots.at(r.dst)
 	switch {
 	case c.Res < 0:
+		s.wait = s.wait || c.Res == -int32(unix.EAGAIN)
 		if err := errnoOf(c.Res); err != nil {
 			r.leave(err, proactor.Sink)
 		}
-	case r.b.slots.at(r.dst).poll: // pump goes on
-	case c.Res == 0:
-		r.leave(unix.EPIPE, proactor.Sink)
+	case s.poll:
+		if !r.b.room(s, r.op.Relay.Dst, c.Res, more) {
+			return
+		}
 	default:
+		s.wait = int(c.Res) < r.asked
 		r.took(int(c.Res))
 	}
-	if r.evicted {
+	if r.evicted && !s.armed {
 		r.giveBack()
 	}
 	r.pump()
@@ -224,7 +235,7 @@ func (r *relay) Evict(h *proactor.Hold) {
 			r.pieces[i].back = true
 		}
 	}
-	if s := r.b.slots.at(r.dst); s.armed {
+	if s := r.b.slots.at(r.dst); s.armed && !s.poll {
 		r.evicted = true
 		r.b.cancelSlot(s)
 		return

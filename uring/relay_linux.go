@@ -33,6 +33,7 @@ type relay struct {
 	pieces []piece // read, not sent, in order
 	first  int     // of pieces: those before it are sent
 	queued int     // bytes in pieces
+	asked  int     // bytes that the send in flight was given
 	pipe   *splice.Pipe
 	policy splice.Policy
 	burst  int    // bytes received in the turn round

@@ -91,11 +91,11 @@ func (r *relay) drain() {
 
 // awaitSink polls until the sink takes bytes.
 func (r *relay) awaitSink() {
+	s := r.b.slots.at(r.dst)
+	s.wait = true
 	if e := r.entry(); e != nil {
-		s := r.b.slots.at(r.dst)
 		r.b.launch(s, kindOp, r.dst)
-		s.poll = true
-		e.PrepPoll(int(r.op.Relay.Dst.Index()), unix.POLLOUT, s.user)
+		r.b.prepareRoom(s, e, r.op.Relay.Dst)
 	}
 }
 

@@ -54,7 +54,8 @@ type slot struct {
 	next       uint32 // in the list of free slots
 	role       role
 	armed      bool  // the kernel has it, or will with the next enter: a last completion will come
-	poll       bool  // pouring: a poll, not a send
+	poll       bool  // sending, pouring: what is armed is a poll for room, not a send
+	wait       bool  // sending, pouring: the descriptor takes no more now; poll before the next send
 	hungry     bool  // receiving, drawing: it starved, and has got nothing since
 	canceling  bool  // a cancel has been prepared for this arming
 	tries      uint8 // cancels for this arming that found nothing

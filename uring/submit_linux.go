@@ -89,6 +89,7 @@ func roleOf(op *proactor.Op, e *sys.Entry) role {
 type descriptor struct {
 	handle  proactor.Handle // whose class this is
 	class   uint8
+	hungUp  bool         // the peer has ended its side: polls for room must be multishot
 	in, out *proactor.Op // active ops, kept only if invariants are compiled in
 }
 
@@ -205,6 +206,10 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 			e.PrepRecvMultishot(fd, group, s.user)
 		}
 	case sending:
+		if s.wait {
+			b.prepareRoom(s, e, op.Handle)
+			return
+		}
 		b.prompt = true
 		b.prepareSend(op, s, e, fd)
 	case reading:
@@ -227,9 +232,9 @@ func (b *Backend) prepareConnect(op *proactor.Op, s *slot, e *SQE, fd int) {
 // cell returns the memory that belongs to the entry last returned.
 func (b *Backend) cell() *cell { return &b.scratch[b.ring.lastIndex()] }
 
-// sendFlags: MSG_WAITALL makes the kernel go on after a short write. Never
-// MSG_DONTWAIT: it is the one thing that makes the kernel give up where it should wait.
-const sendFlags = unix.MSG_WAITALL | unix.MSG_NOSIGNAL
+// sendFlags: a send that must wait is not left to the kernel, which would wait
+// in a poll of its own; see room_linux.go.
+const sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 
 // maxSend is how many bytes one entry sends at most: its length has 32 bits.
 const maxSend = 1 << 30
