@@ -43,6 +43,7 @@ func (b *Backend) giveUp(h proactor.Handle) (*socket, error) {
 func (s *socket) close() {
 	n := s.net
 	n.trace(uint64(s.id)<<32|2<<31, uint64(n.now))
+	s.closed = true
 	switch s.kind {
 	case aStream:
 		s.closeStream()
@@ -60,7 +61,6 @@ func (s *socket) close() {
 			s.child.exit(s)
 		}
 	}
-	s.closed = true
 	if !s.stale {
 		n.unbind(s)
 	}
@@ -80,16 +80,13 @@ func (s *socket) closeStream() {
 	default:
 		s.sendEnd()
 	}
-	if p != nil && s.local.IsUnix() && s.rx.arrived == 0 {
-		p.wakeWriter() // it fails with EPIPE at once
-	}
 	s.dropMarks(0)
 	if s.rx.buf != nil && cap(s.rx.buf) <= s.net.o.StreamBuffer && len(s.net.spare) < 64 {
 		s.net.spare = append(s.net.spare, s.rx.buf[:0])
 	}
 	s.rx.buf, s.rx.off, s.rx.arrived = nil, 0, 0
 	if p != nil {
-		p.wakeWriter()
+		p.wakeWriter() // it fails at once on a unix socket, later on TCP
 	}
 }
 

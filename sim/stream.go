@@ -175,7 +175,7 @@ func (s *socket) arriveReset() {
 	}
 	s.link = broken
 	s.err = syscall.ECONNRESET
-	if s.rx.end == endThere {
+	if s.rx.end == endThere && !s.local.IsUnix() {
 		s.err = syscall.EPIPE
 	}
 	s.rx.cutOff = true
@@ -226,6 +226,8 @@ func (b *Backend) performRecv(op *proactor.Op, s *socket) {
 // may be.
 func (s *socket) readEnd() error {
 	switch {
+	case s.rx.end == endThere && !s.local.IsUnix():
+		return io.EOF // whatever came afterwards (Linux, tcp_recvmsg_locked: SOCK_DONE before sk_err)
 	case s.err != nil:
 		return s.fail()
 	case s.rx.end == endThere, s.link == broken:

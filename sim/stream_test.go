@@ -121,10 +121,14 @@ func TestWriteToClosedPeer(t *testing.T) {
 	first := send(w.hosts[0], a, "x") // the peer's end has come, its reset has not
 	w.until(first.done)
 	w.pass(time.Second)
+	ended := recv(w.hosts[0], a) // the reset does not take the end back
+	w.until(ended.done)
 	second := send(w.hosts[0], a, "x")
 	w.until(second.done)
-	if first.err != nil || second.err != syscall.EPIPE {
-		t.Fatalf("%v, %v", first.err, second.err)
+	in := recv(w.hosts[0], a)
+	w.until(in.done)
+	if first.err != nil || second.err != syscall.EPIPE || ended.err != io.EOF || in.err != io.EOF {
+		t.Fatalf("%v, %v; recv %v", first.err, second.err, in.err)
 	}
 }
 
