@@ -16,29 +16,30 @@ import (
 type Conn struct {
 	recv, send proactor.Op
 
-	l    *loop.Loop
-	pool *pool
-	o    *Options
-	p    Protocol
-
-	local, remote proactor.Address
-
-	timer  loop.Timer
-	flush  loop.Flush
-	member loop.Member
-
-	out    queue                                // written, not yet taken by the kernel
-	in     queue                                // received, not yet delivered
-	vec    *vector                              // of the send under way, if it has many pieces
-	flying int                                  // bytes of the send under way, at the head of out
-	rest   int                                  // what was left of it when the timer last looked
-	ended  error                                // how the Recv ended, once it has
-	why    *ConnError                           // the reason to be given to ConnectionLost
-	since  time.Duration                        // when patience began
-	taker  func(proactor.Handle, []byte, error) // what Detach was given
-	pins   int32                                // zero-copy sends whose memory the kernel has
+	// What every piece that comes or goes needs: two cache lines, and half of
+	// a third.
+	l      *loop.Loop
+	pool   *pool
+	o      *Options
+	p      Protocol
+	out    queue   // written, not yet taken by the kernel
+	in     queue   // received, not yet delivered
+	ended  error   // how the Recv ended, once it has
+	vec    *vector // of the send under way, if it has many pieces
+	flying int     // bytes of the send under way, at the head of out
+	pins   int32   // zero-copy sends whose memory the kernel has
 	state  state
 	flags  flags
+	flush  loop.Flush
+
+	since  time.Duration                        // when patience began
+	rest   int                                  // what was left of the send under way when the timer last looked
+	why    *ConnError                           // the reason to be given to ConnectionLost
+	taker  func(proactor.Handle, []byte, error) // what Detach was given
+	timer  loop.Timer
+	member loop.Member
+
+	local, remote proactor.Address
 }
 
 // flags are what is independent of the state.
