@@ -141,7 +141,9 @@ func s3cStarvedAreServedInOrder(w *world) {
 		}
 	}
 	before := len(order)
-	w.notSpinning(func() { w.never("", 6*w.brief(), func() bool { return false }) })
+	if starving {
+		w.notSpinning(func() { w.never("", 6*w.brief(), func() bool { return false }) })
+	}
 	for len(order) < n && h.k.releaseOldest() {
 		served := len(order)
 		w.within(w.brief(), func() bool { return len(order) > served })

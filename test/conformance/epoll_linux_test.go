@@ -36,7 +36,7 @@ func TestEpoll(t *testing.T) {
 // bytes, one event at a time, and minimum socket buffers.
 func TestEpollTiny(t *testing.T) {
 	c := hostile(onEpoll(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1}), 2)
-	c.Scale = 200
+	c.Scale = 1000
 	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
 	c.Run(t)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/proactor"
 )
 
@@ -22,7 +23,7 @@ type Backend struct {
 	all     sync.WaitGroup // the goroutines
 	holds   proactor.Holds
 	stats   proactor.Stats
-	current result        // what Complete is running for
+	held    bool          // the Complete that is running has called Hold
 	workers chan struct{} // one in it for each that runs
 	start   time.Time
 }
@@ -95,6 +96,11 @@ func (b *Backend) Submit(op *proactor.Op) {
 	}
 	if e != nil {
 		e.busy++
+		for other := range b.ops {
+			if invariant.Enabled && other != op && other.Handle == op.Handle && other.Kind == op.Kind {
+				panic("net: a second " + op.Kind.String() + " on one handle")
+			}
+		}
 	}
 	b.perform(op, e)
 }
@@ -166,7 +172,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	}
 	for {
 		b.mu.Lock()
-		b.holds.Collect(func(*proactor.Hold) {})
+		b.holds.Collect(giveBack)
 		b.stats.Enters++
 		batch, closed := b.queue, b.closed
 		b.queue = nil
@@ -239,6 +245,7 @@ func (b *Backend) deliver(r result) bool {
 		*op.Addr = r.peer
 	}
 	pin := op.Pin
+	b.held = false
 	defer b.delivered(r, op.Kind == proactor.OpSend && pin != nil, pin)
 	op.Deliver(r.n, r.err, r.more)
 	return true
@@ -246,6 +253,9 @@ func (b *Backend) deliver(r result) bool {
 
 // delivered does what follows a completion, also if Complete has panicked.
 func (b *Backend) delivered(r result, pinned bool, pin *proactor.Pin) {
+	if !b.held {
+		invariant.Scribble(r.buf)
+	}
 	if r.credit != nil {
 		select {
 		case r.credit <- struct{}{}:
@@ -260,15 +270,18 @@ func (b *Backend) delivered(r result, pinned bool, pin *proactor.Pin) {
 // Hold implements proactor.Backend. Lent bytes are nobody else's, so a hold
 // costs nothing.
 func (b *Backend) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
+	b.held = true
 	return b.holds.New(op.Buf, 0, owner)
 }
+
+func giveBack(h *proactor.Hold) { invariant.Scribble(h.Bytes) }
 
 // Stats implements proactor.Backend.
 func (b *Backend) Stats() proactor.Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.stats
-	b.holds.Collect(func(*proactor.Hold) {})
+	b.holds.Collect(giveBack)
 	s.Ops, s.Holds = len(b.ops), b.holds.Len()
 	for _, e := range b.entries {
 		if e.open {

@@ -14,8 +14,9 @@ import (
 	"mobius/proactor"
 )
 
-// until runs f with a deadline that passes when stop is closed, and returns
-// whether it did.
+// until runs f with a deadline that passes when stop is closed. What f has to
+// say of the end of its op must wait until this has returned: the next op
+// may set the deadline then.
 func until(stop <-chan struct{}, deadline func(time.Time) error, f func()) {
 	over, quit := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -49,11 +50,11 @@ func plain(err error) error {
 }
 
 func (b *Backend) accept(op *proactor.Op, e *entry, stop <-chan struct{}) {
+	var end error
 	until(stop, e.listener.SetDeadline, func() {
 		for {
-			c, err := e.listener.Accept()
-			if err != nil {
-				b.tell(result{op: op, err: plain(err)})
+			var c net.Conn
+			if c, end = e.listener.Accept(); end != nil {
 				return
 			}
 			b.mu.Lock()
@@ -62,6 +63,7 @@ func (b *Backend) accept(op *proactor.Op, e *entry, stop <-chan struct{}) {
 			b.mu.Unlock()
 		}
 	})
+	b.tell(result{op: op, err: plain(end)})
 }
 
 func (b *Backend) connect(op *proactor.Op, e *entry, stop <-chan struct{}) {
@@ -95,39 +97,42 @@ func (b *Backend) connect(op *proactor.Op, e *entry, stop <-chan struct{}) {
 
 func (b *Backend) recv(op *proactor.Op, e *entry, stop <-chan struct{}) {
 	b.mu.Lock()
-	left := b.ops[op].left
+	left, limited := b.ops[op].left, op.Limit > 0 // op is the owner's again before this returns
 	b.mu.Unlock()
+	var last result
 	until(stop, e.conn.SetReadDeadline, func() {
 		credit := make(chan struct{}, 1)
 		for {
 			buf := make([]byte, 16<<10)
-			if op.Limit > 0 {
+			if limited {
 				buf = buf[:min(len(buf), left)]
 			}
 			n, err := e.conn.Read(buf)
 			if n > 0 {
-				left -= n
-				b.tell(result{op: op, n: n, buf: buf[:n], more: true, credit: credit})
-				if op.Limit > 0 && left == 0 {
+				got := result{op: op, n: n, buf: buf[:n], more: true, credit: credit}
+				if left -= n; limited && left == 0 {
+					last = got // deliver sees to it that it is
 					return
 				}
+				b.tell(got)
 				select { // no more until these have been delivered
 				case <-credit:
 				case <-stop:
 				}
 			}
 			if err != nil {
-				b.tell(result{op: op, err: plain(err)})
+				last = result{op: op, err: plain(err)}
 				return
 			}
 		}
 	})
+	b.tell(last)
 }
 
 func (b *Backend) send(op *proactor.Op, e *entry, stop <-chan struct{}) {
+	total := 0
+	var err error
 	until(stop, e.conn.SetWriteDeadline, func() {
-		total := 0
-		var err error
 		for i := -1; i < len(op.Bufs) && err == nil; i++ {
 			p := op.Buf
 			if i >= 0 {
@@ -137,8 +142,8 @@ func (b *Backend) send(op *proactor.Op, e *entry, stop <-chan struct{}) {
 			n, err = e.conn.Write(p)
 			total += n
 		}
-		b.tell(result{op: op, n: total, err: plain(err)})
 	})
+	b.tell(result{op: op, n: total, err: plain(err)})
 }
 
 func (b *Backend) work(op *proactor.Op, _ *entry, stop <-chan struct{}) {
