@@ -15,8 +15,7 @@ import (
 	"mobius/sim"
 )
 
-// The peers' loss: close with 32 MiB pending (reference: gnet delivered 4 of
-// them).
+// The peers' loss: close with 32 MiB pending (gnet delivered 4 of them).
 func TestCloseDeliversWhatIsPending(t *testing.T) {
 	const size = 32 << 20
 	each(t, func(t *testing.T, w *world) {

@@ -12,9 +12,8 @@ import (
 // A Listener accepts connections and hands their handles to a function. No
 // error of accept(2) ends it.
 //
-// What it does about them is after Twisted's Port.doRead and reliability's
-// common sense: an error that concerns one connection is counted and
-// forgotten. When the process or the system has no descriptors or memory left,
+// What it does about them is what Twisted's Port.doRead does, without its busy
+// loop: an error that concerns one connection is counted and forgotten. When the process or the system has no descriptors or memory left,
 // clients that wait are refused by means of a descriptor kept in reserve (see
 // proactor.Sockets.Refuse), so that they get a reset and not a hang, and
 // accepting rests for up to 100 ms; it costs no spin, and recovers within that
