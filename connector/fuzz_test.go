@@ -22,7 +22,6 @@ type riot struct {
 	host    *host
 	port    *Port
 	audits  []*audit
-	stopped *loop.Future[struct{}] // of the port, while it stops
 	steps   int
 }
 

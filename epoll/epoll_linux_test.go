@@ -30,7 +30,6 @@ type echo struct {
 	recv, send proactor.Op
 	hold       *proactor.Hold
 	next       []*proactor.Hold // came although reading was paused
-	evict      bool
 	err        error
 }
 

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -165,16 +164,6 @@ func turn(t *testing.T, l *Loop) {
 	t.Helper()
 	if err := l.Iterate(-1); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// eventually waits for a condition on another goroutine's doing.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("never came: %s", what)
-		}
 	}
 }
 

@@ -12,17 +12,16 @@ import (
 type probe struct {
 	b *Backend
 	proactor.Op
-	bytes   []byte            // lent so far
-	pieces  int               // completions with bytes or connections
-	conns   []proactor.Handle // accepted
-	n       int               // N and Err of the last completion
-	err     error
-	lasts   int
-	on      func() // called at each completion
-	addr    proactor.Address
-	at      time.Duration // of the latest completion
-	control [][]byte
-	files   []int
+	bytes  []byte            // lent so far
+	pieces int               // completions with bytes or connections
+	conns  []proactor.Handle // accepted
+	n      int               // N and Err of the last completion
+	err    error
+	lasts  int
+	on     func() // called at each completion
+	addr   proactor.Address
+	at     time.Duration // of the latest completion
+	files  []int
 }
 
 func (p *probe) Complete(op *proactor.Op) {

@@ -13,12 +13,11 @@ import (
 // A pipe is a relay in the middle of two streams: from → [src relay dst] → to.
 type pipe struct {
 	*bench
-	b              *Backend
-	from, src      proactor.Handle
-	dst, to        proactor.Handle
-	r              proactor.Relay
-	relay          *probe
-	input, arrived *probe
+	b         *Backend
+	from, src proactor.Handle
+	dst, to   proactor.Handle
+	r         proactor.Relay
+	relay     *probe
 }
 
 func newPipe(tb testing.TB, f *Faults, o *proactor.SocketOptions) *pipe {
