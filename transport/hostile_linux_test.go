@@ -22,7 +22,8 @@ var hostile = []struct {
 	holds bool
 	open  func() (proactor.Backend, error)
 }{
-	{"uring, plain, 2 buffers to hold", 50_000, true, onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 8192, Plain: true})},
+	{"uring, plain, 2 buffers to hold", 50_000, true,
+		onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 8192, Plain: true})},
 	{"uring, incremental, 2 buffers", 50_000, true, onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 16384})},
 	{"uring, plain, 2 buffers of 64 bytes", 3000, false, onRing(uring.Options{Buffers: 2, BufferSize: 64, Plain: true})},
 	{"uring, plain", 50_000, false, onRing(uring.Options{Plain: true})},
