@@ -281,7 +281,7 @@ func s11CancelLosesNothing(w *world) {
 			rest := append(append([]byte(nil), x.r.Head[min(moved, head):]...), x.r.Rest...)
 			done += moved
 			if i := mismatch(seed, done, rest); i >= 0 {
-				w.Fatalf("round %d: %d bytes moved of which %d head; of %d that remain, number %d is wrong", round, moved, head, len(rest), i)
+				w.Fatalf("round %d: %d bytes moved, %d of Head; of %d that remain, number %d is wrong", round, moved, head, len(rest), i)
 			}
 			w.sendAlong(c.out, rest, r)
 			if done += int64(len(rest)); done > total {
