@@ -108,6 +108,7 @@ func (b *Backend) settle() {
 	}
 	if p := b.after.pin; p != nil {
 		b.after.pin = nil
+		b.stats.Copied++
 		p.Owner.Released(p, true)
 	}
 }

@@ -29,8 +29,11 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if invariant.Enabled && unix.Gettid() != b.tid {
 		return proactor.ErrWrongThread
 	}
-	b.settle() // what a panic left
 	completed := b.stats.Completed
+	if b.after.pin != nil {
+		timeout = 0 // Released is news for the caller too
+	}
+	b.settle() // what a panic left
 	var deadline time.Duration
 	if timeout > 0 {
 		deadline = b.Now() + timeout
@@ -102,7 +105,7 @@ func (b *Backend) prepareRound() bool {
 	}
 	b.pumpStalled()
 	b.collectWork()
-	return b.feedStarved() && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
+	return b.feedStarved() && b.wakeup && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
 }
 
 func (b *Backend) armWaker() {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type reactorFlags struct {
 	loops   int
 	status  string
 	drain   time.Duration
+	signals chan os.Signal // caught from newReactor on: before anybody is told that the program listens
 }
 
 func (f *reactorFlags) register(set *flag.FlagSet) {

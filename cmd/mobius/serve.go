@@ -35,21 +35,21 @@ func newReactor(f *reactorFlags, log io.Writer) (*mobius.Reactor, error) {
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
+	f.signals = make(chan os.Signal, 2)
+	signal.Notify(f.signals, syscall.SIGINT, syscall.SIGTERM)
 	return r, nil
 }
 
 // serve runs r until a signal, then calls drain with --drain-timeout to go and
 // stops r. A second signal ends the wait at once.
 func serve(r *mobius.Reactor, f *reactorFlags, out io.Writer, drain func(context.Context) error) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	defer signal.Stop(f.signals)
 	ran := make(chan error, 1)
 	go func() { ran <- r.Run(context.Background()) }()
 	select {
 	case err := <-ran:
 		return err
-	case s := <-signals:
+	case s := <-f.signals:
 		fmt.Fprintf(out, "%v: waiting up to %v for connections to end; a second signal ends at once\n", s, f.drain)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), f.drain)
@@ -68,7 +68,7 @@ func serve(r *mobius.Reactor, f *reactorFlags, out io.Writer, drain func(context
 		}
 		fmt.Fprintln(out, "done")
 		return err
-	case s := <-signals:
+	case s := <-f.signals:
 		status := exitFailed
 		if n, ok := s.(syscall.Signal); ok {
 			status = 128 + int(n)
