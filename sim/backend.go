@@ -44,6 +44,7 @@ const (
 	canceled                     // finished by a Cancel, which a Resume may take back
 	unarmed                      // the kernel has dropped it; an evArm is on the agenda
 	promised                     // a buffer is kept for it
+	taken                        // a Send whose last byte was taken: nothing changes its result
 	delivering                   // its Complete is running, with More; it is looked at afterwards
 )
 
@@ -225,6 +226,10 @@ func (b *Backend) finishCanceled(op *proactor.Op) {
 	n := 0
 	if op.Kind == proactor.OpSend {
 		n = op.B.Done
+	}
+	if op.B.Flags&taken != 0 {
+		b.finish(op, n, nil)
+		return
 	}
 	op.B.Flags &^= unarmed
 	b.finish(op, n, proactor.ErrCanceled)

@@ -20,10 +20,11 @@ func must[T any](v T, err error) T {
 
 // An echoServer accepts connections and sends back what they send.
 type echoServer struct {
-	b      *Backend
-	accept proactor.Op
-	addr   proactor.Address
-	conns  int
+	b       *Backend
+	accept  proactor.Op
+	addr    proactor.Address
+	conns   int
+	stopped bool
 }
 
 func startEcho(b *Backend, at proactor.Address) (*echoServer, error) {
@@ -52,6 +53,9 @@ func (s *echoServer) Complete(op *proactor.Op) {
 		if err := s.b.CloseFD(op.Handle); err != nil {
 			panic(err)
 		}
+	case s.stopped:
+		s.b.Submit(op) // and once more, to see the last of it
+		s.b.Cancel(op)
 	default: // EMFILE and the like
 		s.b.Resume(op)
 	}
@@ -182,6 +186,7 @@ func echoRun(n *Net, at proactor.Address, clients, size int) error {
 	if err != nil {
 		return err
 	}
+	s.stopped = true
 	server.Cancel(&s.accept)
 	if err := n.Until(func() bool { return !s.accept.Active() && s.conns == 0 }); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // puts them on their way.
 func (s *socket) pushOut() {
 	op := s.writer
-	if op == nil || op.Kind != proactor.OpSend || op.B.Flags&finished != 0 {
+	if op == nil || op.Kind != proactor.OpSend || op.B.Flags&(finished|taken) != 0 {
 		return
 	}
 	n := s.net
@@ -42,6 +42,7 @@ func (s *socket) pushOut() {
 		n.at(n.soon(), event{kind: evSend, sock: s})
 		return
 	}
+	op.B.Flags |= taken
 	s.host.finishLater(op, op.B.Done, nil, n.soon())
 }
 
