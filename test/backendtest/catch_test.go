@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/invariant"
 	"mobius/proactor"
 	"mobius/sim"
 	"mobius/test/backendtest"
@@ -87,6 +88,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		sound := map[string]bool{}
 		for _, m := range bench.mutants {
 			t.Run("S"+m.sentence+" "+m.what, func(t *testing.T) {
+				if invariant.Enabled && shippedOnly[m.what] {
+					t.Skip("where checks are compiled in lent bytes are heap copies: nothing starves, and allocations are not counted")
+				}
 				if !sound[m.test] {
 					if why := bench.config(nothing).Fails(t, m.test, time.Minute); why != "" {
 						t.Fatalf("%s fails on a sound backend (%s): %s", m.test, bench.name, why)
@@ -110,6 +114,12 @@ func TestMutantsAreCaught(t *testing.T) {
 			t.Errorf("no mutant breaks sentence %s", s)
 		}
 	}
+}
+
+// shippedOnly are mutants that only the build that ships shows.
+var shippedOnly = map[string]bool{
+	"allocates when an op starts":    true,
+	"does not wake up for a Release": true,
 }
 
 func nothing(*broken) {}
