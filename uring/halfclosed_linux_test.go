@@ -72,7 +72,7 @@ func TestSendToAHalfClosedPeerStartsNoThread(t *testing.T) {
 		for time.Since(start) < 200*time.Millisecond {
 			_ = b.Poll(200*time.Millisecond - time.Since(start))
 		}
-		if n := b.Stats().Enters - before; n > 20 {
+		if n := b.Stats().Enters - before; n > 200 { // a busy machine has a few dozen, a spin tens of thousands
 			t.Errorf("bulk %v: %d enters while nothing can be sent", bulk, n)
 		}
 		if n := workerThreads(); n != 0 {
