@@ -11,12 +11,17 @@ import (
 
 // A Backend is one that tests run on.
 type Backend struct {
-	Name string // what it calls itself
-	Open func() (proactor.Backend, error)
+	Name   string // what it calls itself
+	Limits string // what is tiny about it, if anything is
+	Open   func() (proactor.Backend, error)
 }
 
 // Real returns the backends of this platform that do real I/O.
 func Real() []Backend { return platform() }
+
+// Hostile returns the same backends with limits so tiny that they are met all
+// the time: rings of four entries, two buffers, sends of a few bytes.
+func Hostile() []Backend { return hostile() }
 
 // Each runs f on a quiet simulated network and on each real backend, as
 // subtests named after them. A real backend that the kernel refuses is missing
@@ -30,6 +35,13 @@ func Each(t *testing.T, f func(w *World)) {
 func EachReal(t *testing.T, f func(w *World)) {
 	for _, b := range Real() {
 		t.Run(b.Name, func(t *testing.T) { f(open(t, b)) })
+	}
+}
+
+// EachHostile runs f on each of [Hostile], as subtests named after them.
+func EachHostile(t *testing.T, f func(w *World)) {
+	for _, b := range Hostile() {
+		t.Run(b.Name+", "+b.Limits, func(t *testing.T) { f(open(t, b)) })
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 func platform() []Backend {
 	return []Backend{
-		{"kqueue", func() (proactor.Backend, error) { return kqueue.Open(kqueue.Options{}) }},
+		{Name: "kqueue", Open: func() (proactor.Backend, error) { return kqueue.Open(kqueue.Options{}) }},
 	}
 }
+
+func hostile() []Backend { return nil }

@@ -3,3 +3,5 @@
 package backends
 
 func platform() []Backend { return nil }
+
+func hostile() []Backend { return nil }

@@ -33,7 +33,7 @@ loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;
 proactor, golang.org/x/sys/unix < test/netbackend;
 transport, sim, uring, epoll, kqueue, internal/testenv < test/backends;
-cmd/mobius, test/backends, test/backendtest, test/netbackend < test/conformance, test/dataloss, test/tidy, test/traffic;
+cmd/mobius, test/backends, test/backendtest, test/netbackend < test/conformance, test/dataloss, test/tidy, test/traffic, test/twisted;
 golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
 `
