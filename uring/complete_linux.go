@@ -59,6 +59,8 @@ func (b *Backend) dispatch(c CQE) {
 		s.relay.drawn(c, more)
 	case pouring:
 		s.relay.poured(c, more)
+	case polling:
+		b.becameReady(s, c.Res, more)
 	}
 }
 
@@ -86,7 +88,7 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		e := b.Lookup(op.Handle)
 		e.Busy--
 		if invariant.Enabled {
-			*descriptorOf(e).direction(b.slots.at(i).role) = nil
+			vacate(e, b.slots.at(i).role)
 		}
 		b.slots.give(i)
 	}

@@ -43,6 +43,7 @@ const (
 	writing // sending to what is no socket
 	drawing // a relay's source
 	pouring // a relay's sink
+	polling // an OpPoll
 )
 
 // A slot is one submission at a time on behalf of an op.
@@ -53,16 +54,17 @@ type slot struct {
 	generation uint32
 	next       uint32 // in the list of free slots
 	role       role
-	armed      bool  // the kernel has it, or will with the next enter: a last completion will come
-	poll       bool  // sending, pouring: what is armed is a poll for room, not a send
-	wait       bool  // sending, pouring: the descriptor takes no more now; poll before the next send
-	hungry     bool  // receiving, drawing: it starved, and has got nothing since
-	canceling  bool  // a cancel has been prepared for this arming
-	tries      uint8 // cancels for this arming that found nothing
-	class      uint8 // receiving: where the buffers come from
-	wanted     uint8 // the class to take at the next arming
-	streak     int8  // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
-	vector     int32 // sending: how many of op.Bufs are done, and how many bytes of the one after (-1: Buf)
+	armed      bool            // the kernel has it, or will with the next enter: a last completion will come
+	poll       bool            // sending, pouring: what is armed is a poll for room, not a send
+	wait       bool            // sending, pouring: the descriptor takes no more now; poll before the next send
+	hungry     bool            // receiving, drawing: it starved, and has got nothing since
+	canceling  bool            // a cancel has been prepared for this arming
+	tries      uint8           // cancels for this arming that found nothing
+	class      uint8           // receiving: where the buffers come from
+	wanted     uint8           // the class to take at the next arming
+	streak     int8            // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
+	ready      proactor.Events // polling: what was seen
+	vector     int32           // sending: how many of op.Bufs are done, and how many bytes of the one after (-1: Buf)
 	skip       int
 }
 

@@ -76,6 +76,8 @@ func roleOf(op *proactor.Op, e *sys.Entry) role {
 		return receiving
 	case op.Kind == proactor.OpSend && e.Kind == sys.Stream:
 		return sending
+	case op.Kind == proactor.OpPoll:
+		return polling
 	case op.Kind == proactor.OpRecv && e.Kind == sys.Other:
 		return reading
 	case op.Kind == proactor.OpSend && e.Kind == sys.Other:
@@ -113,11 +115,24 @@ func (d *descriptor) direction(r role) **proactor.Op {
 	return &d.out
 }
 
+// shared reports whether several ops of a role may be active on a handle.
+func shared(r role) bool { return r == polling }
+
 // occupy panics if another op of the same direction is active on the handle.
 func occupy(e *sys.Entry, op *proactor.Op, r role) {
+	if shared(r) {
+		return
+	}
 	at := descriptorOf(e).direction(r)
 	invariant.Assert(*at == nil, "uring: a second %v on handle %v", op.Kind, op.Handle)
 	*at = op
+}
+
+// vacate takes back occupy.
+func vacate(e *sys.Entry, r role) {
+	if !shared(r) {
+		*descriptorOf(e).direction(r) = nil
+	}
 }
 
 // finish ends an op that the kernel does not have: it completes in a Poll.
@@ -216,6 +231,8 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 		e.PrepPoll(fd, unix.POLLIN, s.user)
 	case writing:
 		e.PrepPoll(fd, unix.POLLOUT, s.user)
+	case polling:
+		b.prepareReady(op, s, e)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"mobius/uring"
 )
 
+// uringNotYet are the kinds that rings answer with ErrUnsupported.
+var uringNotYet = []proactor.Kind{proactor.OpRecvFrom, proactor.OpSendTo, proactor.OpChild}
+
 // onUring returns a configuration for rings with the given options.
 func onUring(o uring.Options) backendtest.Config {
 	return backendtest.Config{
@@ -27,7 +30,7 @@ func onUring(o uring.Options) backendtest.Config {
 			}
 			return b
 		},
-		Unsupported: notYet,
+		Unsupported: uringNotYet,
 		Descriptors: true,
 	}
 }
