@@ -28,6 +28,7 @@ func (s *Sockets) Accepted(e *Entry, fd int, raw *RawAddr, wantPeer bool) (h pro
 	if finishAccepted(fd, e.listener) != nil {
 		return s.peerGone(fd) // options of a dead connection cannot be set (EINVAL on BSDs)
 	}
+	s.table.used(fd)
 	c := s.Open(fd, Stream, e.Network)
 	c.Domain = e.Domain
 	return c.Handle(), peer, true

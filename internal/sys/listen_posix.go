@@ -88,6 +88,7 @@ func (s *Sockets) Listen(local proactor.Address, o *proactor.SocketOptions) (pro
 	if err != nil {
 		return 0, proactor.Address{}, err
 	}
+	s.table.begin()
 	e := s.Open(fd, Listener, l.network)
 	e.Domain, e.listener = uint8(domain), l
 	return e.Handle(), l.address, nil

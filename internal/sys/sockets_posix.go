@@ -23,6 +23,7 @@ type Sockets struct {
 	closed  bool
 	reserve int // a descriptor to give up when there are none left; -1 if there is none
 	zones   zones
+	table   fdTable
 	raw     RawAddr // scratch
 }
 
@@ -88,6 +89,7 @@ func (s *Sockets) Stream(remote proactor.Address, o *proactor.SocketOptions) (pr
 		unix.Close(fd)
 		return 0, err
 	}
+	s.table.used(fd)
 	e := s.Open(fd, Stream, remote.Kind())
 	e.Domain = uint8(domain)
 	return e.Handle(), nil
