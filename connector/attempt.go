@@ -10,8 +10,12 @@ import (
 // resolve finds the addresses to try.
 func (c *Connector) resolve() {
 	if c.dest.host == "" {
-		c.addresses = append(c.addresses[:0], c.dest.address)
-		c.dial()
+		c.dial(c.dest.address)
+		return
+	}
+	host, err := ASCIIHost(c.dest.host)
+	if err != nil {
+		c.fail(connError("resolve", c.target, err))
 		return
 	}
 	attempt := c.attempt
@@ -21,7 +25,7 @@ func (c *Connector) resolve() {
 		}
 	}
 	var cancel func()
-	v := c.guard(func() { cancel = c.o.Resolver.Resolve(c.l, c.dest.host, answer) })
+	v := c.guard(func() { cancel = c.o.Resolver.Resolve(c.l, host, answer) })
 	switch {
 	case c.phase != resolving:
 	case v != nil:
@@ -33,39 +37,32 @@ func (c *Connector) resolve() {
 
 func (c *Connector) resolved(ips []netip.Addr, err error) {
 	c.cancel = nil
-	if err == nil && len(ips) == 0 {
+	var to []proactor.Address
+	for _, ip := range interleave(ips) {
+		if a := proactor.IPAddress(proactor.TCP, ip, c.dest.port); a.IP().IsValid() && c.reaches(a) {
+			to = append(to, a)
+		}
+	}
+	if err == nil && len(to) == 0 {
 		err = ErrNoAddress
 	}
 	if err != nil {
 		c.fail(connError("resolve", c.target, err))
 		return
 	}
-	c.addresses = c.addresses[:0]
-	for _, ip := range ips {
-		c.addresses = append(c.addresses, proactor.IPAddress(proactor.TCP, ip, c.dest.port))
-	}
-	c.dial()
+	c.dial(to...)
 }
 
-// dial tries the next address; without one the attempt has failed as the last
-// one did.
-func (c *Connector) dial() {
-	for len(c.addresses) > 0 {
-		c.target = c.addresses[0]
-		c.addresses = c.addresses[1:]
-		h, err := c.socket()
-		if err == nil {
-			c.phase = dialing
-			c.op.Handle = h
-			c.l.Submit(&c.op)
-			return
-		}
-		c.err = connError("socket", c.target, err)
-		if c.o.Local.IsValid() {
-			c.err.Op = "bind" // it fails for that reason nearly always
-		}
-	}
-	c.fail(c.err)
+// reaches reports whether a is of the family that the connection is to come from.
+func (c *Connector) reaches(a proactor.Address) bool {
+	local := c.o.Local.IP()
+	return !local.IsValid() || local.Is4() == a.IP().Is4()
+}
+
+// dial tries the addresses.
+func (c *Connector) dial(to ...proactor.Address) {
+	c.phase = dialing
+	c.race.start(to)
 }
 
 func (c *Connector) socket() (proactor.Handle, error) {
@@ -77,18 +74,18 @@ func (c *Connector) socket() (proactor.Handle, error) {
 	return c.l.Sockets().Stream(c.target, &o)
 }
 
-// completed takes the result of one address.
-func (c *Connector) completed(op *proactor.Op) {
+// raced takes the end of the race: nothing of it is active any more.
+func (c *Connector) raced() {
+	h, to := c.race.take()
 	switch {
 	case c.phase == failed:
-		c.close(op.Handle) // also if it was connected in the last moment
+		c.close(h) // connected in the last moment
 		c.l.AtTurnEnd(&c.flush)
-	case op.Err != nil:
-		c.close(op.Handle)
-		c.err = connError("connect", c.target, op.Err)
-		c.dial()
+	case h == 0:
+		c.fail(c.race.failures.joined())
 	default:
-		c.build(op.Handle)
+		c.target = to
+		c.build(h)
 	}
 }
 
@@ -121,7 +118,11 @@ func (c *Connector) build(h proactor.Handle) {
 	}
 }
 
-func (c *Connector) close(h proactor.Handle) { _ = c.l.Sockets().CloseFD(h) }
+func (c *Connector) close(h proactor.Handle) {
+	if h != 0 {
+		_ = c.l.Sockets().CloseFD(h)
+	}
+}
 
 // fail decides that the attempt has failed. The factory is told when nothing
 // of it is left, not before this turn's end.
@@ -133,11 +134,9 @@ func (c *Connector) fail(err *transport.ConnError) {
 		c.cancel = nil
 		cancel()
 	}
-	if c.op.Active() {
-		c.l.Cancel(&c.op)
-		return
+	if !c.race.halt() { // else its end comes first
+		c.l.AtTurnEnd(&c.flush)
 	}
-	c.l.AtTurnEnd(&c.flush)
 }
 
 // tell tells the factory that the attempt has failed.

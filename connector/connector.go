@@ -10,8 +10,11 @@ import (
 	"mobius/transport"
 )
 
-// DefaultConnectTimeout is how long an attempt may take.
-const DefaultConnectTimeout = 30 * time.Second
+// The defaults of Options.
+const (
+	DefaultConnectTimeout = 30 * time.Second
+	DefaultAttemptDelay   = 250 * time.Millisecond // RFC 8305, section 8
+)
 
 // Options configure a [Connector]. The zero value is the default of every field.
 type Options struct {
@@ -19,7 +22,15 @@ type Options struct {
 	// addresses included. Default 30 s; negative: only the kernel's own.
 	ConnectTimeout time.Duration
 
+	// AttemptDelay is how long one address of a host name is tried alone,
+	// before the next is tried beside it (RFC 8305, section 5). An address that
+	// fails makes room for the next at once. Default 250 ms; less than 10 ms
+	// counts as 10 ms; negative: each address waits for the failure of the one
+	// before it.
+	AttemptDelay time.Duration
+
 	// Local is the address to connect from; default: the kernel's choice.
+	// Addresses of a host name that are of another family are passed over.
 	Local proactor.Address
 
 	// Resolver looks names up; default [SystemResolver].
@@ -42,7 +53,7 @@ type Options struct {
 // any callback any method may be called; a Connect in the last two, or in the
 // protocol's ConnectionLost, begins the next attempt right after them.
 type Connector struct {
-	op     proactor.Op // Connect
+	race   race // to the addresses
 	l      *loop.Loop
 	f      ClientFactory
 	dest   Destination
@@ -56,13 +67,12 @@ type Connector struct {
 	again   bool          // Connect or ConnectAfter was called while telling, or failed
 	wait    time.Duration // of that ConnectAfter; 0 for Connect
 
-	attempt   uint64             // number of the attempt, to know late answers by
-	cancel    func()             // of the lookup under way
-	addresses []proactor.Address // still to be tried
-	target    proactor.Address   // being tried
-	err       *transport.ConnError
-	conn      *transport.Conn
-	protocol  transport.Protocol
+	attempt  uint64           // number of the attempt, to know late answers by
+	cancel   func()           // of the lookup under way
+	target   proactor.Address // tried last, or connected to
+	err      *transport.ConnError
+	conn     *transport.Conn
+	protocol transport.Protocol
 }
 
 // Connect makes a connector on l and begins its first attempt: it calls the
@@ -79,12 +89,15 @@ func New(l *loop.Loop, to Destination, f ClientFactory, o Options) *Connector {
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = DefaultConnectTimeout
 	}
+	if o.AttemptDelay == 0 {
+		o.AttemptDelay = DefaultAttemptDelay
+	}
 	if o.Resolver == nil {
 		o.Resolver = SystemResolver{}
 	}
 	c := &Connector{l: l, f: f, dest: to, o: o}
 	e := (*events)(c)
-	c.op = proactor.Op{Kind: proactor.OpConnect, Owner: e, Addr: &c.target}
+	c.race.init(c)
 	c.timer.Owner, c.flush.Owner, c.member.Owner = e, e, e
 	return c
 }
@@ -189,7 +202,7 @@ func (c *Connector) begin(wait time.Duration) {
 	}
 	c.phase = resolving
 	c.attempt++
-	c.err, c.target = nil, c.dest.address
+	c.err, c.target, c.race.failures = nil, c.dest.address, nil
 	c.timer.Stop()
 	if c.o.ConnectTimeout > 0 {
 		c.l.Start(&c.timer, c.o.ConnectTimeout)
@@ -243,11 +256,8 @@ func (c *Connector) panicked(value any) *transport.ConnError {
 	}
 }
 
-// events is a Connector as its operation, its timer and its loop see it.
+// events is a Connector as its timers and its loop see it.
 type events Connector
-
-// Complete takes the result of the Connect op.
-func (e *events) Complete(op *proactor.Op) { (*Connector)(e).completed(op) }
 
 // Expire ends the attempt, or the wait for it.
 func (e *events) Expire(*loop.Timer) {
@@ -260,7 +270,8 @@ func (e *events) Expire(*loop.Timer) {
 	if c.phase == resolving {
 		op = "resolve"
 	}
-	c.fail(connError(op, c.target, os.ErrDeadlineExceeded))
+	err := c.race.failures.with(os.ErrDeadlineExceeded)
+	c.fail(&transport.ConnError{Op: op, Addr: c.target, Kind: transport.TimedOut, Err: err})
 }
 
 // Flush tells the factory of an attempt that has failed.

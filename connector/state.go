@@ -20,8 +20,8 @@ func (s State) String() string {
 //
 //	        Connect              addresses           connected             protocol
 //	idle ───────────▶ resolving ───────────▶ dialing ─────────▶ building ──────────▶ connected
-//	 │ ▲                 │  │                 │ │ ▲ next            │                  │
-//	 │ │ConnectAfter:    │  │                 │ └─┘ address         │ none, panic,     │ its end
+//	 │ ▲                 │  │                 │ │ ▲ others, see     │                  │
+//	 │ │ConnectAfter:    │  │                 │ └─┘ race            │ none, panic,     │ its end
 //	 │ │waiting first    ▼  ▼                 ▼                     ▼ Disconnect       │
 //	 │ │               failed ◀── no answer, no address left, timeout, StopConnecting, │
 //	 │ │                 │        Disconnect, the loop's end                           │
@@ -35,7 +35,7 @@ const (
 	idle      phase = iota
 	waiting         // the timer runs for the next attempt
 	resolving       // the resolver was asked, or the attempt is being begun
-	dialing         // the Connect op is active
+	dialing         // Connect ops are active
 	building        // the factory is being asked for a protocol
 	failed          // how is decided; an op may still be active; the factory is told with the next flush
 	connected       // the protocol has a connection
