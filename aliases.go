@@ -29,6 +29,15 @@ type (
 	Destination   = connector.Destination   // where a Connector goes
 	Port          = connector.Port          // listens
 
+	Resolver          = connector.Resolver       // looks host names up
+	SystemResolver    = connector.SystemResolver // by means of the system
+	StreamResolver    = connector.StreamResolver // answers piece by piece
+	StreamedResolver  = connector.Streamed       // a StreamResolver made of a Resolver
+	CollectedResolver = connector.Collected      // a Resolver made of a StreamResolver
+	Question          = connector.Question       // what a StreamResolver is asked
+	Receiver          = connector.Receiver       // who is told the answer
+	Resolution        = connector.Resolution     // an answer under way
+
 	ListenOptions    = connector.ListenOptions
 	ConnectOptions   = connector.Options
 	TransportOptions = transport.Options

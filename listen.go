@@ -78,6 +78,9 @@ func (r *Reactor) connectTo(network, text string, f ClientFactory) (*Connector, 
 // that loop, else on the loops in turn. The Connector's methods are for that
 // loop's goroutine; see Connector.Loop.
 func (r *Reactor) Connect(to Destination, f ClientFactory, o ConnectOptions) (*Connector, error) {
+	if o.Resolver == nil {
+		o.Resolver = r.Resolver()
+	}
 	var c *Connector
 	l := r.dialer()
 	if err := r.on(l, func() { c = connector.Connect(l, to, f, o) }); err != nil {

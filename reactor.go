@@ -45,9 +45,10 @@ type Reactor struct {
 
 	setups sync.WaitGroup // calls that use the loops before Run
 
-	mu    sync.Mutex
-	state state
-	ports map[*Port]struct{}
+	mu       sync.Mutex
+	state    state
+	ports    map[*Port]struct{}
+	resolver Resolver
 }
 
 // A state is where a Reactor is in its life.
@@ -80,7 +81,7 @@ func New(o Options) (*Reactor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mobius: %w", err)
 	}
-	r := &Reactor{backend: info, log: log, stopped: make(chan struct{}), ports: map[*Port]struct{}{}}
+	r := &Reactor{backend: info, log: log, stopped: make(chan struct{}), ports: map[*Port]struct{}{}, resolver: SystemResolver{}}
 	for i, b := range backends {
 		r.loops = append(r.loops, loop.New(b, loop.Options{
 			Name: strconv.Itoa(i), Calls: o.Calls, Watchdog: o.Watchdog, StopTimeout: o.StopTimeout, Report: r.report,
