@@ -17,7 +17,10 @@ type DelayedCall struct{ timer loop.Timer }
 func (r *Reactor) CallLater(d time.Duration, f func()) *DelayedCall {
 	c := &DelayedCall{}
 	c.timer.Func = f
-	r.loops[0].Start(&c.timer, d)
+	start := func() { r.loops[0].Start(&c.timer, d) }
+	if !r.before(start) {
+		start()
+	}
 	return c
 }
 

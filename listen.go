@@ -100,7 +100,7 @@ func (r *Reactor) dialer() *Loop {
 }
 
 // on runs f on l's goroutine and returns when it has returned. Before Run that
-// is the caller's, and Run waits for it.
+// is the caller's, one caller at a time, and Run waits for it.
 func (r *Reactor) on(l *Loop, f func()) error {
 	if r.before(f) {
 		return nil
@@ -121,15 +121,14 @@ func (r *Reactor) on(l *Loop, f func()) error {
 }
 
 // before runs f if Run has not been called, and reports whether it did.
-func (r *Reactor) before(f func()) bool {
-	r.mu.Lock()
-	if r.state != fresh {
-		r.mu.Unlock()
+func (r *Reactor) before(f func()) (did bool) {
+	if !r.in(fresh) {
 		return false
 	}
-	r.setups.Add(1) // under the lock, so that Run sees it
-	r.mu.Unlock()
-	defer r.setups.Done()
-	f()
-	return true
+	r.setup.Do(func() {
+		if did = r.in(fresh); did { // still
+			f()
+		}
+	})
+	return did
 }

@@ -31,6 +31,9 @@ const maxLoops = 1024
 // [New], listen and connect, then [Reactor.Run] it; or do so while it runs.
 //
 // Its methods may be called from any goroutine, unless they say otherwise.
+// Before Run what they set up is set up one after the other, so that a factory
+// that is started then must not wait for another goroutine that listens or
+// connects; it may do so itself.
 // Factories and protocols are called on the loops: a connection on one loop
 // for its whole life ([Transport].Loop), a Factory from all of them if there
 // are several.
@@ -43,7 +46,7 @@ type Reactor struct {
 
 	draining atomic.Bool // in a Shutdown loops may end one by one
 
-	setups sync.WaitGroup // calls that use the loops before Run
+	setup loop.Setup // for what uses the loops, or leaves fresh, before Run
 
 	mu       sync.Mutex
 	state    state
@@ -107,7 +110,6 @@ func (r *Reactor) Run(ctx context.Context) error {
 	if !r.leave(fresh, running) {
 		return ErrRunning
 	}
-	r.setups.Wait()
 	ends := make(chan error, len(r.loops))
 	for _, l := range r.loops {
 		go func() { ends <- l.Run() }()
@@ -130,15 +132,24 @@ func (r *Reactor) Run(ctx context.Context) error {
 	return failed
 }
 
-// leave moves from one state to another, and reports whether r was in it.
-func (r *Reactor) leave(from, to state) bool {
+// leave moves from one state to another, and reports whether r was in it. What
+// is set up by another goroutine is finished before.
+func (r *Reactor) leave(from, to state) (left bool) {
+	r.setup.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if left = r.state == from; left {
+			r.state = to
+		}
+	})
+	return left
+}
+
+// in reports whether r is in state s.
+func (r *Reactor) in(s state) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.state != from {
-		return false
-	}
-	r.state = to
-	return true
+	return r.state == s
 }
 
 // Stop ends Run at once: every connection is lost with [ErrStopped] as the
