@@ -12,7 +12,10 @@ func (r *Reactor) ListenTCP(addr string, f Factory) (*Port, error) {
 }
 
 // ListenUNIX listens at the unix socket path, @name for an abstract one. A
-// socket file that nobody answers at is replaced.
+// socket file that nobody answers at is replaced, under a lock on its
+// directory (flock(2)), so that of several that start at once one listens and
+// the others get EADDRINUSE. Where the directory cannot be locked, since it is
+// not readable, it is EADDRINUSE too.
 func (r *Reactor) ListenUNIX(path string, f Factory) (*Port, error) {
 	return r.listenAt("unix", path, f)
 }

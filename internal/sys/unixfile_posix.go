@@ -38,18 +38,24 @@ func (f *socketFile) remove() {
 	f.path = ""
 }
 
-// listenUnix returns a listening unix socket.
+// listenUnix returns a listening unix socket. From bind(2) to listen(2) a file
+// looks stale, so that others must not judge it meanwhile: the directory is locked.
 func (s *Sockets) listenUnix(local proactor.Address, o *proactor.SocketOptions, l *listener) (int, error) {
 	fd, err := newSocket(unix.AF_UNIX, unix.SOCK_STREAM)
 	if err != nil {
 		return -1, err
 	}
+	lock := noLock
 	err = applyNew(fd, proactor.Unix, o)
 	if err == nil {
 		err = s.raw.Set(local, unix.AF_UNIX)
 	}
+	if err == nil && local.Path() != "" && !local.IsAbstract() {
+		lock, err = lockDirectory(local.Path())
+	}
+	defer lock.release()
 	if err == nil {
-		err = s.bindUnix(fd, local, o.Mode)
+		err = s.bindUnix(fd, local, o.Mode, lock)
 	}
 	if err == nil && local.Path() != "" && !local.IsAbstract() {
 		l.file, err = socketFileAt(local.Path())
@@ -70,10 +76,11 @@ func (s *Sockets) listenUnix(local proactor.Address, o *proactor.SocketOptions, 
 	return fd, err
 }
 
-// bindUnix binds fd to the address in s.raw, replacing a stale file. The
-// socket's own mode is what bind(2) gives the file, less the umask (Linux,
-// unix(7)): with it the file is never wider open than asked for.
-func (s *Sockets) bindUnix(fd int, local proactor.Address, mode uint32) error {
+// bindUnix binds fd to the address in s.raw, replacing a stale file, if the
+// directory is locked. The socket's own mode is what bind(2) gives the file,
+// less the umask (Linux, unix(7)): with it the file is never wider open than
+// asked for.
+func (s *Sockets) bindUnix(fd int, local proactor.Address, mode uint32, lock directoryLock) error {
 	if mode != 0 {
 		// Where the kernel does not allow it, Chmod before listen must do.
 		_ = unix.Fchmod(fd, mode&0o777)
@@ -86,7 +93,7 @@ func (s *Sockets) bindUnix(fd int, local proactor.Address, mode uint32) error {
 	if err == unix.ENOENT {
 		return bind(fd, &s.raw) // gone since
 	}
-	if err != nil || s.answers() {
+	if err != nil || lock == noLock || s.answers() {
 		return unix.EADDRINUSE
 	}
 	old.remove()
