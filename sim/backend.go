@@ -34,6 +34,7 @@ type Backend struct {
 	until   int64
 	yielded []uint64 // by another backend's index: its Enters when this one last returned early for it
 	inside  bool     // a Poll is under way
+	early   bool     // the last Poll was an EarlyReturn
 }
 
 var _ proactor.Backend = (*Backend)(nil)
@@ -188,8 +189,10 @@ func (b *Backend) runOp(e *event) {
 	case evArm:
 		op.B.Flags &^= unarmed
 		b.look(op)
-	case evReady:
-		b.look(op)
+	case evReady: // it has been delayed once: at a rate of 1 that would be for ever
+		if op.B.Flags&unarmed == 0 {
+			b.push(op)
+		}
 	case evConnect:
 		b.requestLink(op, at.sock)
 	}

@@ -124,6 +124,29 @@ func TestHarmlessFaults(t *testing.T) {
 	}
 }
 
+// A harmless fault that happens on every occasion still lets things end.
+func TestCertainFaults(t *testing.T) {
+	for _, fault := range AllFaults() {
+		if !fault.Harmless() {
+			continue
+		}
+		w := on(t, Options{Seed: 1, Faults: NoFaults.Set(1, fault)}, 2)
+		a, b := w.stream(loopback, nil)
+		data := sample(2000)
+		out := start(w.hosts[0], proactor.Op{Kind: proactor.OpSend, Handle: a, Buf: data})
+		in := recv(w.hosts[1], b)
+		deadline := w.net.Now() + time.Minute
+		w.until(func() bool { return out.done() && len(in.bytes) == len(data) || w.net.Now() > deadline })
+		wantBytes(t, in.bytes, data)
+		w.hosts[1].Cancel(&in.Op)
+		w.until(in.done)
+		w.close(w.hosts[0], a)
+		w.close(w.hosts[1], b)
+		w.pass(time.Minute)
+		w.end()
+	}
+}
+
 // A Poll may deliver only some of what is there.
 func TestSmallBatch(t *testing.T) {
 	for rate, want := range []int{1, 2} {
@@ -157,4 +180,37 @@ func TestHeal(t *testing.T) {
 		t.Errorf("%v, then %v", bad.err, good.err)
 	}
 	w.pass(time.Second)
+}
+
+// Once the last byte of a Send was taken, neither a Cancel nor a reset that
+// comes before its completion makes a failure of it.
+func TestTakenSendSucceeds(t *testing.T) {
+	for _, reset := range []bool{true, false} {
+		w := on(t, Options{Seed: 3, Faults: NoFaults.Set(1, Delay)}, 1)
+		b := w.hosts[0]
+		x, y := w.stream(loopback, nil)
+		out := send(b, x, "bytes")
+		for out.B.Done < 5 { // by small steps: a Poll without a limit would go on to the completion
+			w.pass(10 * time.Microsecond)
+		}
+		switch {
+		case out.done():
+			t.Fatal("the completion was not delayed")
+		case reset:
+			b.Reset(y)
+			w.close(b, y)
+			for b.sock(x).link != broken {
+				w.pass(10 * time.Microsecond)
+			}
+			if out.done() {
+				t.Fatal("the completion came before the reset")
+			}
+		default:
+			b.Cancel(&out.Op)
+		}
+		w.until(out.done)
+		if out.n != 5 || out.err != nil {
+			t.Errorf("reset %v: %d, %v", reset, out.n, out.err)
+		}
+	}
 }

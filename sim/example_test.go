@@ -131,7 +131,7 @@ func Example() {
 
 	// Output:
 	// heard "IS ANYBODY THERE?" after 205µs
-	// heard "IS ANYBODY THERE?" after 33.092346ms
+	// heard "IS ANYBODY THERE?" after 26.683767ms
 	// connect: connection refused
 }
 

@@ -18,7 +18,7 @@ const (
 	Jitter                   // harmless: a segment is longer on its way than the others
 	Straggle                 // harmless: a Cancel takes a while, and results still come
 	EndEarly                 // harmless: a multishot ends, and the backend has to start it again
-	EarlyReturn              // harmless: a Poll returns with nothing to show for it
+	EarlyReturn              // harmless: a Poll returns with nothing to show for it, never two in a row
 	SmallBatch               // harmless: a Poll delivers only some of the results that are there
 	Starve                   // harmless: a Recv finds no buffer for a while
 	LatePin                  // harmless: the memory of a zero-copy Send is given back late

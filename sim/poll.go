@@ -25,6 +25,8 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		panic("sim: Poll inside Poll")
 	}
 	b.inside, b.waiting = true, false
+	early := b.early // not twice in a row: at a rate of 1 the clock would stand still
+	b.early = false
 	least := b.least()
 	hasty := timeout >= 0 && int64(timeout) <= least
 	defer func() {
@@ -56,7 +58,10 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		}
 		b.waiting, b.until = true, deadline
 		n.changed()
-		if n.now >= deadline || n.nextEvent() < never && n.chance(EarlyReturn) {
+		if n.now >= deadline {
+			return nil
+		}
+		if b.early = !early && n.nextEvent() < never && n.chance(EarlyReturn); b.early {
 			return nil
 		}
 		if more, err := n.wait(b); !more {
