@@ -9,13 +9,15 @@ import (
 
 // Options configure a [Reactor]. The zero value is the default of every field.
 type Options struct {
-	// Backend is the name of what does the I/O: "uring", "epoll", "kqueue" or
-	// "sim" as Open provides; "" and "auto" mean io_uring, or epoll for all
-	// loops alike where the kernel refuses it, or kqueue on BSDs. A backend
-	// asked for by name is used or is New's error.
+	// Backend is the name of what does the I/O: "uring" or "epoll" on Linux,
+	// "kqueue" on BSDs and macOS. "" and "auto" mean io_uring, or epoll for all
+	// loops alike where the kernel refuses it, or kqueue. A backend asked for
+	// by name is used or is New's error. Others, the simulator for one, come
+	// through Open, which has no use for Backend.
 	Backend string
 
-	// Open, if not nil, makes each loop's backend instead, counted from 0.
+	// Open, if not nil, makes each loop's backend instead, counted from 0; for
+	// the simulator, the Open of a sim.Net.
 	Open func(loop int) (proactor.Backend, error)
 
 	// Loops is how many loops there are; default 1, so that nothing two
@@ -23,7 +25,9 @@ type Options struct {
 	Loops int
 
 	// Logger is told what cannot be returned to anybody: panics in protocols,
-	// slow callbacks, why io_uring is not used. Default: nobody.
+	// slow callbacks, why io_uring is not used, that GOMAXPROCS is too low for
+	// so many loops. Default: slog.Default() as it is when New is called; to
+	// have nothing logged, slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 
 	// Watchdog is how long one callback may run before it is logged, with its

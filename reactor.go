@@ -78,7 +78,7 @@ func New(o Options) (*Reactor, error) {
 	}
 	log := o.Logger
 	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+		log = slog.Default()
 	}
 	backends, info, err := openAll(&o, log)
 	if err != nil {

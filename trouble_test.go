@@ -136,6 +136,37 @@ func TestGOMAXPROCSIsLoggedOnce(t *testing.T) {
 	}
 }
 
+// Without a Logger, what cannot be returned goes to slog's default; with one,
+// nothing does.
+func TestDefaultLogger(t *testing.T) {
+	var text lockedBuffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+	defer slog.SetDefault(before)
+	net := sim.New(sim.Options{Faults: sim.NoFaults, Foreign: true})
+	for _, logger := range []*slog.Logger{slog.New(slog.DiscardHandler), nil} {
+		r, err := New(Options{
+			Loops: runtime.GOMAXPROCS(0), Logger: logger,
+			Open: func(int) (proactor.Backend, error) { return net.Open() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Call(func() { panic("in a call") }); err != nil {
+			t.Fatal(err)
+		}
+		r.Stop()
+		if err := r.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"GOMAXPROCS is below", "in a call"} {
+			if got := strings.Contains(text.String(), want); got != (logger == nil) {
+				t.Errorf("Logger is %v: slog's default was told %q: %v", logger, want, got)
+			}
+		}
+	}
+}
+
 // Everything that any goroutine may call is called from many at once, while
 // the reactor starts, runs and stops. The race detector judges.
 func TestAnyGoroutine(t *testing.T) {
