@@ -1,6 +1,7 @@
 package twisted
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -130,6 +131,16 @@ func (s *scene) turns(n int) {
 	}
 }
 
+// pass lets some time pass in which something might happen that must not.
+func (s *scene) pass() {
+	s.Helper()
+	d := 20 * time.Millisecond
+	if s.Net != nil {
+		d = 5 * time.Second
+	}
+	s.Pass(s.l, d)
+}
+
 // done reports whether a future has its result.
 func done[T any](f *loop.Future[T]) bool {
 	select {
@@ -159,6 +170,17 @@ func (s *scene) panics(n int) {
 	if len(all) != n {
 		s.Fatalf("%d troubles, want %d panics: %v", len(all), n, all)
 	}
+}
+
+// endedBy checks that a panic with value was reported and is how p ended, once.
+func (s *scene) endedBy(p *talker, value any) {
+	s.Helper()
+	var e *transport.PanicError
+	if !errors.As(p.err, &e) || e.Value != value || kindOf(p.err) != "panicked" || p.lost != 1 {
+		s.Errorf("%s was lost %d times, %v; want once, by the panic %q", p.name, p.lost, p.err, value)
+	}
+	s.panics(1)
+	s.idle()
 }
 
 // listen makes a port on the scene's loop.
