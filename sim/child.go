@@ -3,6 +3,7 @@ package sim
 import (
 	"io"
 	"iter"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,7 +21,9 @@ type Program func(p *Process) (status int)
 type Process struct {
 	net     *Net
 	sock    *socket
-	ends    []*socket // the child's ends of its pipes, in the order of Command.Pipes
+	ends    []*socket // the child's: of its terminal, its pipes, in the order of Command.Pipes, its files
+	gone    []bool    // which of them it has closed
+	pid     int
 	yield   func(struct{}) bool
 	blocked bool // it waits for one of its pipes
 }
@@ -31,6 +34,7 @@ type child struct {
 	next    func() (struct{}, bool)
 	stop    func()
 	exited  bool
+	told    bool // an OpChild has completed
 	status  int
 }
 
@@ -52,14 +56,42 @@ func (b *Backend) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle
 	if err := b.mayOpen(); err != nil {
 		return 0, nil, err
 	}
-	if b.stats.Handles+1+len(c.Pipes) > n.o.Handles {
+	if b.stats.Handles+2+len(c.Pipes) > n.o.Handles {
 		return 0, nil, syscall.EMFILE
 	}
+	for _, f := range c.Files {
+		if n.files[f.Parent] == nil {
+			return 0, nil, syscall.EBADF
+		}
+	}
 	s := n.newSocket(aChild)
-	p := &Process{net: n, sock: s}
-	var pipes []proactor.Handle
+	n.children++
+	p := &Process{net: n, sock: s, pid: 2*firstPID + n.children}
+	pipes := b.layOut(p, c)
+	h, _ := b.newHandle(s)
+	s.child = &child{process: p}
+	s.child.next, s.child.stop = iter.Pull(p.body(program))
+	n.at(n.soon(), event{kind: evScript, sock: s})
+	return h, pipes, nil
+}
+
+// layOut makes the child's ends, and returns handles of the parent's. There is
+// room for them.
+func (b *Backend) layOut(p *Process, c *proactor.Command) (pipes []proactor.Handle) {
+	add := func(mine, parent *socket) {
+		mine.process = p
+		p.ends, p.gone = append(p.ends, mine), append(p.gone, false)
+		if parent != nil {
+			h, _ := b.newHandle(parent)
+			pipes = append(pipes, h)
+		}
+	}
+	if c.PTY {
+		parent, mine := b.net.pair()
+		add(mine, parent)
+	}
 	for _, want := range c.Pipes {
-		parent, mine := n.pair()
+		parent, mine := b.net.pair()
 		if want.Write {
 			mine.noWrite = true
 			parent.rx.end = endThere
@@ -67,16 +99,14 @@ func (b *Backend) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle
 			parent.noWrite = true
 			mine.rx.end = endThere
 		}
-		mine.process = p
-		p.ends = append(p.ends, mine)
-		h, _ := b.newHandle(parent) // there is room, see above
-		pipes = append(pipes, h)
+		add(mine, parent)
 	}
-	h, _ := b.newHandle(s)
-	s.child = &child{process: p}
-	s.child.next, s.child.stop = iter.Pull(p.body(program))
-	n.at(n.soon(), event{kind: evScript, sock: s})
-	return h, pipes, nil
+	for _, f := range c.Files {
+		s := b.net.files[f.Parent]
+		s.refs++
+		add(s, nil)
+	}
+	return pipes
 }
 
 // body makes a coroutine of a program.
@@ -107,13 +137,12 @@ func (c *child) step(s *socket) {
 // exit closes the child's pipes and tells its parent.
 func (c *child) exit(s *socket) {
 	c.exited = true
-	for _, end := range c.process.ends {
-		if !end.closed {
-			end.close()
-		}
+	for i := range c.process.ends {
+		c.process.shut(i)
 	}
 	if s.reader != nil {
 		s.host.finish(s.reader, c.status, nil)
+		c.told = true
 	}
 	s.wakePolls()
 }
@@ -125,8 +154,69 @@ func (b *Backend) startChild(op *proactor.Op, s *socket) {
 	}
 	s.takeReader(op)
 	if s.child.exited {
+		s.child.told = true
 		b.finishLater(op, s.child.status, nil, b.net.soon())
 	}
+}
+
+// Signal sends a signal to a child. All kill it but those that do nothing
+// unless they are caught (signal(7)), and those that stop it, which is not
+// played.
+func (b *Backend) Signal(h proactor.Handle, signal syscall.Signal) error {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	s, err := b.liveChild(h)
+	if err != nil {
+		return err
+	}
+	if signal < 0 || signal > 64 {
+		return syscall.EINVAL
+	}
+	if signal == 0 || s.child.exited || slices.Contains(harmless[:], signal.String()) {
+		return nil
+	}
+	b.net.at(b.net.soon(), event{kind: evScript, sock: s, n: int(signal)})
+	return nil
+}
+
+// harmless are the signals that leave a child alive, by their names.
+var harmless = [...]string{"child exited", "continued", "urgent I/O condition", "window changed",
+	"stopped (signal)", "stopped", "stopped (tty input)", "stopped (tty output)",
+	"window size changes", "suspended (signal)", "suspended"}
+
+// ProcessID returns the number of a child.
+func (b *Backend) ProcessID(h proactor.Handle) (int, error) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	s, err := b.liveChild(h)
+	if err != nil {
+		return 0, err
+	}
+	return s.child.process.pid, nil
+}
+
+// liveChild returns a child whose end nobody was told.
+func (b *Backend) liveChild(h proactor.Handle) (*socket, error) {
+	s := b.sock(h)
+	switch {
+	case s == nil:
+		return nil, proactor.ErrClosed
+	case s.child == nil:
+		return nil, syscall.ECHILD
+	case s.child.told:
+		return nil, syscall.ESRCH
+	}
+	return s, nil
+}
+
+// kill ends the child by a signal.
+func (c *child) kill(s *socket, signal int) {
+	if c.exited {
+		return
+	}
+	c.stop()
+	c.status = signal
+	c.exit(s)
 }
 
 // wait suspends the program until its next evScript.
@@ -159,7 +249,8 @@ func (p *Process) Sleep(d time.Duration) {
 	p.wait()
 }
 
-// Read reads from the pipe with this index in Command.Pipes. It waits until
+// Read reads from the pipe with this index in Command.Pipes; the terminal, if
+// there is one, comes before them, and Command.Files behind. It waits until
 // there is something, or answers io.EOF.
 func (p *Process) Read(pipe int, buf []byte) (int, error) {
 	s := p.ends[pipe]
@@ -168,7 +259,7 @@ func (p *Process) Read(pipe int, buf []byte) (int, error) {
 			s.takeIn(buf[:size])
 			return size, nil
 		}
-		if s.rx.end == endThere || s.closed {
+		if s.rx.end == endThere || p.gone[pipe] {
 			return 0, io.EOF
 		}
 		p.block()
@@ -181,7 +272,7 @@ func (p *Process) Write(pipe int, data []byte) (int, error) {
 	s := p.ends[pipe]
 	done := 0
 	for done < len(data) {
-		if s.closed || s.writeError() != nil {
+		if p.gone[pipe] || s.writeError() != nil {
 			return done, syscall.EPIPE
 		}
 		if size := min(len(data)-done, s.peer.rx.room()); size > 0 {
@@ -197,8 +288,12 @@ func (p *Process) Write(pipe int, data []byte) (int, error) {
 }
 
 // Close closes the child's end of a pipe.
-func (p *Process) Close(pipe int) {
-	if !p.ends[pipe].closed {
-		p.ends[pipe].close()
+func (p *Process) Close(pipe int) { p.shut(pipe) }
+
+// shut closes one of the child's ends, once.
+func (p *Process) shut(i int) {
+	if !p.gone[i] {
+		p.gone[i] = true
+		p.ends[i].unref()
 	}
 }

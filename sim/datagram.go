@@ -13,6 +13,7 @@ type flight struct {
 	data    []byte
 	control []byte
 	files   []int
+	info    proactor.Info // as the receiver's kernel tells it
 	from    proactor.Address
 	segment int // bytes of each datagram of the train, the last one's excepted
 	off     int // bytes of it that were received
@@ -21,7 +22,8 @@ type flight struct {
 
 // A mailbox is the rest of a datagram socket.
 type mailbox struct {
-	queue []int32 // flights that have landed, oldest first
+	queue  []int32 // flights that have landed, oldest first
+	groups []group // memberships
 }
 
 // largestDatagram is the most that one UDP datagram carries (udp(7)).
@@ -69,6 +71,10 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 	if op.Msg != nil {
 		segment = op.Msg.SegmentSize
 	}
+	if to.IP().IsMulticast() && to.Kind() == s.local.Kind() && len(op.Buf) <= largestDatagram {
+		b.flyToGroup(op, s, to, segment)
+		return
+	}
 	r := b.net.find(whereTo(to))
 	switch {
 	case s.err != nil:
@@ -77,6 +83,8 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.end(op, 0, syscall.EDESTADDRREQ)
 	case to.Kind() != s.local.Kind():
 		b.end(op, 0, syscall.EAFNOSUPPORT)
+	case op.Msg != nil && len(op.Msg.Files) > 0 && !to.IsUnix():
+		b.end(op, 0, syscall.EOPNOTSUPP)
 	case len(op.Buf) > largestDatagram, segment > 0 && len(op.Buf) > 64*segment: // UDP_MAX_SEGMENTS
 		b.end(op, 0, syscall.EMSGSIZE)
 	case to.IsUnix() && r == nil:
@@ -87,7 +95,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.lookAt(op, b.net.now+longDelay)
 	default:
 		if r != nil {
-			b.fly(op, s, r, segment)
+			b.fly(op, s, r, to, segment)
 		} else if s.remote == to { // the ICMP answer reaches only a connected socket (udp(7))
 			s.err = syscall.ECONNREFUSED
 		}
@@ -96,7 +104,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 }
 
 // fly puts op's datagram on its way from s to r.
-func (b *Backend) fly(op *proactor.Op, s, r *socket, segment int) {
+func (b *Backend) fly(op *proactor.Op, s, r *socket, to proactor.Address, segment int) {
 	n := b.net
 	at := &b.slots[op.B.Slot]
 	times := 1
@@ -113,7 +121,7 @@ func (b *Backend) fly(op *proactor.Op, s, r *socket, segment int) {
 		f := &n.flying[i]
 		f.data = append(f.data[:0], op.Buf...)
 		f.from, f.segment, f.off = s.local, segment, 0
-		f.control = f.control[:0]
+		f.control, f.info = f.control[:0], s.infoFor(r, op.Msg, to)
 		if op.Msg != nil {
 			f.control = append(f.control, op.Msg.Control...)
 		}
@@ -177,7 +185,7 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 	i := s.mail.queue[0]
 	f := &b.net.flying[i]
 	data, segment := f.data[f.off:], f.segment
-	if segment > 0 && (op.Msg == nil || !b.net.chance(Join)) {
+	if segment > 0 && (op.Msg == nil || s.opt.SegmentedReceive != proactor.On || !b.net.chance(Join)) {
 		data, segment = data[:min(segment, len(data))], 0
 	}
 	f.off += len(data)
@@ -189,7 +197,7 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 	}
 	if m := op.Msg; m != nil {
 		m.Control, m.Files = append(m.Control[:0], f.control...), append(m.Files[:0], f.files...)
-		m.Truncated, m.SegmentSize = size < len(data), segment
+		m.Truncated, m.SegmentSize, m.Info = size < len(data), segment, f.info
 		f.files = nil
 	}
 	if f.off == len(f.data) {

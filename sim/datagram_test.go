@@ -67,7 +67,7 @@ func TestDatagrams(t *testing.T) {
 func TestJoinedSegments(t *testing.T) {
 	w := on(t, Options{Faults: NoFaults.Set(1, Join)}, 2)
 	from, _ := must2(w.hosts[0].Packet(udp, nil))
-	to, dst := must2(w.hosts[1].Packet(udp, nil))
+	to, dst := must2(w.hosts[1].Packet(udp, &proactor.SocketOptions{SegmentedReceive: proactor.On}))
 	_, got := receive(w.hosts[1], to)
 	sendTo(w.hosts[0], from, dst, "abcdefgh", &proactor.Msg{SegmentSize: 3})
 	w.pass(time.Second)

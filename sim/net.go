@@ -102,6 +102,7 @@ type Net struct {
 	backends []*Backend // those that are open
 	opened   int        // those that ever were
 	sockets  uint32     // made so far; the next one's number
+	children int        // made so far
 	ports    map[portKey][]*socket
 	port     uint16 // the last ephemeral port given out
 	paths    map[proactor.Address]*socket
@@ -264,7 +265,11 @@ func (n *Net) run(e *event) {
 		e.b.dry = false
 		e.b.serve()
 	case evScript:
-		e.sock.child.step(e.sock)
+		if e.n > 0 {
+			e.sock.child.kill(e.sock, e.n)
+		} else {
+			e.sock.child.step(e.sock)
+		}
 	default:
 		e.b.runOp(e)
 	}

@@ -167,32 +167,6 @@ func (b *Backend) Names(h proactor.Handle) (local, remote proactor.Address, err 
 	return s.local, remote, nil
 }
 
-// SetOptions applies options to a live socket. Of all of them only the sizes of
-// buffers mean something here.
-func (b *Backend) SetOptions(h proactor.Handle, o *proactor.SocketOptions) error {
-	b.net.mu.Lock()
-	defer b.net.mu.Unlock()
-	s := b.sock(h)
-	if s == nil {
-		return proactor.ErrClosed
-	}
-	if o.SendBuffer != 0 {
-		s.opt.SendBuffer = o.SendBuffer
-	}
-	if o.RecvBuffer != 0 {
-		s.opt.RecvBuffer = o.RecvBuffer
-	}
-	s.opt.Delay = s.opt.Delay || o.Delay
-	s.opt.KeepAlive = cmp.Or(o.KeepAlive, s.opt.KeepAlive)
-	s.opt.UserTimeout = cmp.Or(o.UserTimeout, s.opt.UserTimeout)
-	if p := s.peer; p != nil {
-		s.rx.limit, p.rx.limit = room(s, p), room(p, s)
-		s.wakeWriter()
-		p.wakeWriter()
-	}
-	return nil
-}
-
 // Shutdown ends the writing side.
 func (b *Backend) Shutdown(h proactor.Handle) error {
 	b.net.mu.Lock()

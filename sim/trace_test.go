@@ -64,7 +64,7 @@ func datagrams(n *Net, b *Backend) (ops []*probe) {
 	if err != nil {
 		return nil
 	}
-	to, dst, err := b.Packet(udp, nil)
+	to, dst, err := b.Packet(udp, &proactor.SocketOptions{SegmentedReceive: proactor.On})
 	if err != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"cmp"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -24,19 +25,15 @@ type listener struct {
 
 // remember keeps live changes for connections accepted later.
 func (l *listener) remember(o *proactor.SocketOptions) {
-	l.options.Delay = l.options.Delay || o.Delay
-	if o.KeepAlive != 0 {
-		l.options.KeepAlive = o.KeepAlive
-	}
-	if o.UserTimeout > 0 {
-		l.options.UserTimeout = o.UserTimeout
-	}
-	if o.SendBuffer > 0 {
-		l.options.SendBuffer = o.SendBuffer
-	}
-	if o.RecvBuffer > 0 {
-		l.options.RecvBuffer = o.RecvBuffer
-	}
+	to := &l.options
+	to.Delay = to.Delay || o.Delay
+	to.KeepAlive = cmp.Or(o.KeepAlive, to.KeepAlive)
+	to.KeepAliveInterval = cmp.Or(o.KeepAliveInterval, to.KeepAliveInterval)
+	to.KeepAliveCount = cmp.Or(o.KeepAliveCount, to.KeepAliveCount)
+	to.UserTimeout = cmp.Or(o.UserTimeout, to.UserTimeout)
+	to.NotSentLowat = cmp.Or(o.NotSentLowat, to.NotSentLowat)
+	to.SendBuffer = cmp.Or(o.SendBuffer, to.SendBuffer)
+	to.RecvBuffer = cmp.Or(o.RecvBuffer, to.RecvBuffer)
 }
 
 // closing gives back what the listener holds beside its descriptor. It runs
@@ -59,7 +56,7 @@ func (l *listener) leave() {
 //
 // The wildcard is one IPv6 socket that takes IPv4 as well (IPV6_V6ONLY off),
 // or 0.0.0.0 where there is no IPv6; its Address says which. [::] and 0.0.0.0
-// are one family alone.
+// are one family alone, unless o.V6Only is Off.
 func (s *Sockets) Listen(local proactor.Address, o *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
 	if s.closed {
 		return 0, proactor.Address{}, proactor.ErrClosed
@@ -80,7 +77,7 @@ func (s *Sockets) Listen(local proactor.Address, o *proactor.SocketOptions) (pro
 		fd, err = s.listenTCP(local, domain, o, l)
 	default:
 		domain = unix.AF_INET6
-		if fd, err = s.listenTCP(local, domain, o, l); noIPv6(err) {
+		if fd, err = s.listenTCP(local, domain, o, l); noIPv6(err) && o.V6Only != proactor.On {
 			domain = unix.AF_INET
 			fd, err = s.listenTCP(proactor.IPAddress(proactor.TCP, ip4Any, local.Port()), domain, o, l)
 		}
@@ -122,7 +119,10 @@ func (s *Sockets) boundTCP(local proactor.Address, domain int, o *proactor.Socke
 		return -1, err
 	}
 	if domain == unix.AF_INET6 {
-		err = setBool(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, local.IP().IsValid())
+		err = setBool(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, onlyIPv6(local, o))
+	}
+	if err == nil && o.FreeBind {
+		err = setFreeBind(fd, domain)
 	}
 	if err == nil {
 		// Old connections of the port in TIME_WAIT shall not keep it; a live
@@ -133,7 +133,7 @@ func (s *Sockets) boundTCP(local proactor.Address, domain int, o *proactor.Socke
 		err = before(fd)
 	}
 	if err == nil {
-		err = applyNew(fd, proactor.TCP, o)
+		err = applyNew(fd, domain, proactor.TCP, o)
 	}
 	if err == nil {
 		err = s.raw.Set(local, domain)

@@ -15,7 +15,7 @@ const DefaultKeepAlive = 15 * time.Second
 
 // applyNew sets every option of a new socket: the defaults of o's zero values
 // too. On a listener this is what accepted connections inherit.
-func applyNew(fd int, network proactor.Network, o *proactor.SocketOptions) error {
+func applyNew(fd, domain int, network proactor.Network, o *proactor.SocketOptions) error {
 	if network == proactor.TCP {
 		if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, !o.Delay); err != nil {
 			return err
@@ -28,11 +28,11 @@ func applyNew(fd int, network proactor.Network, o *proactor.SocketOptions) error
 			return err
 		}
 	}
-	return applyShared(fd, network, o)
+	return applyShared(fd, domain, network, o)
 }
 
 // applyLive sets those options of o that are not zero.
-func applyLive(fd int, network proactor.Network, o *proactor.SocketOptions) error {
+func applyLive(fd, domain int, network proactor.Network, o *proactor.SocketOptions) error {
 	if network == proactor.TCP {
 		if o.Delay {
 			if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, false); err != nil {
@@ -45,26 +45,47 @@ func applyLive(fd int, network proactor.Network, o *proactor.SocketOptions) erro
 			}
 		}
 	}
-	return applyShared(fd, network, o)
+	return applyShared(fd, domain, network, o)
 }
 
-func applyShared(fd int, network proactor.Network, o *proactor.SocketOptions) error {
-	if o.UserTimeout > 0 && network == proactor.TCP {
-		if err := setUserTimeout(fd, o.UserTimeout); err != nil {
-			return err
+// applyShared sets those options that have no default of ours.
+func applyShared(fd, domain int, network proactor.Network, o *proactor.SocketOptions) (err error) {
+	switch network {
+	case proactor.TCP:
+		err = applyTCP(fd, o)
+	case proactor.UDP:
+		err = applyUDP(fd, domain, o)
+	case proactor.Unix, proactor.Unixgram:
+		if o.RecvCredentials != proactor.Unset {
+			err = setRecvCredentials(fd, o.RecvCredentials == proactor.On)
 		}
 	}
-	if o.SendBuffer > 0 {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, o.SendBuffer); err != nil {
-			return err
-		}
+	if err == nil && o.SendBuffer > 0 {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, o.SendBuffer)
 	}
-	if o.RecvBuffer > 0 {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, o.RecvBuffer)
+	if err == nil && o.RecvBuffer > 0 {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, o.RecvBuffer)
 	}
-	return nil
+	return err
 }
 
+func applyTCP(fd int, o *proactor.SocketOptions) (err error) {
+	if o.KeepAliveInterval > 0 {
+		err = setKeepAliveInterval(fd, roundUp(o.KeepAliveInterval, time.Second))
+	}
+	if err == nil && o.KeepAliveCount > 0 {
+		err = setKeepAliveCount(fd, o.KeepAliveCount)
+	}
+	if err == nil && o.UserTimeout > 0 {
+		err = setUserTimeout(fd, o.UserTimeout)
+	}
+	if err == nil && o.NotSentLowat > 0 {
+		err = setNotSentLowat(fd, o.NotSentLowat)
+	}
+	return err
+}
+
+// setKeepAlive sets the idle time, and the interval to the same.
 func setKeepAlive(fd int, idle time.Duration) error {
 	if idle < 0 {
 		return setBool(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, false)
@@ -72,7 +93,10 @@ func setKeepAlive(fd int, idle time.Duration) error {
 	if err := setBool(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, true); err != nil {
 		return err
 	}
-	return setKeepAliveTimes(fd, roundUp(idle, time.Second))
+	if err := setKeepAliveIdle(fd, roundUp(idle, time.Second)); err != nil {
+		return err
+	}
+	return setKeepAliveInterval(fd, roundUp(idle, time.Second))
 }
 
 func setBool(fd, level, option int, on bool) error {

@@ -82,7 +82,10 @@ func (s *Sockets) Stream(remote proactor.Address, o *proactor.SocketOptions) (pr
 	if err != nil {
 		return 0, err
 	}
-	if err = applyNew(fd, remote.Kind(), o); err == nil && o.Local.IsValid() {
+	if err = applyNew(fd, domain, remote.Kind(), o); err == nil && o.FreeBind {
+		err = setFreeBind(fd, domain)
+	}
+	if err == nil && o.Local.IsValid() {
 		err = s.bindLocal(fd, domain, o.Local)
 	}
 	if err != nil {
@@ -113,16 +116,6 @@ func (s *Sockets) bindLocal(fd, domain int, local proactor.Address) error {
 		}
 	}
 	return bind(fd, &s.raw)
-}
-
-// Packet implements proactor.Sockets: not yet.
-func (s *Sockets) Packet(proactor.Address, *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
-	return 0, proactor.Address{}, proactor.ErrUnsupported
-}
-
-// Spawn implements proactor.Sockets: not yet.
-func (s *Sockets) Spawn(*proactor.Command) (proactor.Handle, []proactor.Handle, error) {
-	return 0, nil, proactor.ErrUnsupported
 }
 
 // Names implements proactor.Sockets.
@@ -164,7 +157,7 @@ func (s *Sockets) SetOptions(h proactor.Handle, o *proactor.SocketOptions) error
 	if e.listener != nil {
 		e.listener.remember(o)
 	}
-	return applyLive(int(h.Index()), e.Network, o)
+	return applyLive(int(h.Index()), int(e.Domain), e.Network, o)
 }
 
 // Shutdown implements proactor.Sockets.
@@ -204,11 +197,12 @@ func (s *Sockets) CloseFD(h proactor.Handle) error {
 // answers is of no use: the number is free in any case (close(2), NOTES).
 func (s *Sockets) closeEntry(e *Entry) {
 	fd := int(e.Handle().Index())
-	l := e.listener
+	l, file := e.listener, e.file
 	s.Table.close(e)
 	if l != nil {
 		l.closing()
 	}
+	file.remove()
 	unix.Close(fd)
 }
 

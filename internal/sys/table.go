@@ -16,6 +16,7 @@ const (
 	Stream               // a connected or connectable stream socket
 	Listener             // a listening stream socket
 	Datagram             // a datagram socket
+	Child                // a child process: a pidfd, or on BSDs a descriptor that stands for one
 )
 
 // An Entry is one descriptor number: its open handle, if it has one, and what
@@ -34,7 +35,9 @@ type Entry struct {
 	Network    proactor.Network // of its addresses; NoNetwork if Kind is Other
 	Domain     uint8            // address family of the socket, AF_…
 	generation uint32
-	listener   *listener // what CloseFD, Refuse and Accepted need to know of a listener
+	listener   *listener  // what CloseFD, Refuse and Accepted need to know of a listener
+	file       socketFile // of a unix datagram socket with a path
+	child      *child     // of a Child
 
 	// User is the backend's. It stays with the number when a handle is closed,
 	// so that what it points to can be used again.
@@ -63,7 +66,8 @@ func (t *Table) Open(fd int, kind Kind, network proactor.Network) *Entry {
 		e.generation = 1 // 0 is no generation
 	}
 	h := proactor.MakeHandle(uint32(fd), e.generation)
-	e.Kind, e.Network, e.Domain, e.Busy, e.listener = kind, network, 0, 0, nil
+	e.Kind, e.Network, e.Domain, e.Busy = kind, network, 0, 0
+	e.listener, e.child, e.file = nil, nil, socketFile{}
 	e.token.Open(h)
 	e.handle.Store(uint64(h))
 	t.open++
@@ -94,7 +98,7 @@ func (t *Table) Handles() int { return t.open }
 func (t *Table) close(e *Entry) {
 	e.token.End(e.Handle())
 	e.handle.Store(0)
-	e.listener = nil
+	e.listener, e.child, e.file = nil, nil, socketFile{}
 	t.open--
 }
 

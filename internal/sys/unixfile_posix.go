@@ -41,32 +41,9 @@ func (f *socketFile) remove() {
 // listenUnix returns a listening unix socket. From bind(2) to listen(2) a file
 // looks stale, so that others must not judge it meanwhile: the directory is locked.
 func (s *Sockets) listenUnix(local proactor.Address, o *proactor.SocketOptions, l *listener) (int, error) {
-	fd, err := newSocket(unix.AF_UNIX, unix.SOCK_STREAM)
-	if err != nil {
-		return -1, err
-	}
-	lock := noLock
-	err = applyNew(fd, proactor.Unix, o)
-	if err == nil {
-		err = s.raw.Set(local, unix.AF_UNIX)
-	}
-	if err == nil && local.Path() != "" && !local.IsAbstract() {
-		lock, err = lockDirectory(local.Path())
-	}
+	fd, lock, err := s.unixSocket(local, unix.SOCK_STREAM, o, &l.file)
 	defer lock.release()
-	if err == nil {
-		err = s.bindUnix(fd, local, o.Mode, lock)
-	}
-	if err == nil && local.Path() != "" && !local.IsAbstract() {
-		l.file, err = socketFileAt(local.Path())
-	}
-	if err == nil && o.Mode != 0 && l.file.path != "" {
-		// Nobody can connect before listen(2): the mode is exact by then.
-		err = unix.Chmod(local.Path(), o.Mode&0o7777)
-	}
 	if err != nil {
-		l.file.remove()
-		unix.Close(fd)
 		return -1, err
 	}
 	fd, err = s.listening(fd, local, o, l)
@@ -76,11 +53,46 @@ func (s *Sockets) listenUnix(local proactor.Address, o *proactor.SocketOptions, 
 	return fd, err
 }
 
+// unixSocket returns a unix socket that is bound to local, unless it is a
+// datagram socket without a path, what its file is, and the lock of the file's
+// directory, which is to be released in any case. fd is -1 with an error.
+func (s *Sockets) unixSocket(local proactor.Address, typ int, o *proactor.SocketOptions, file *socketFile) (int, directoryLock, error) {
+	fd, err := newSocket(unix.AF_UNIX, typ)
+	if err != nil {
+		return -1, noLock, err
+	}
+	lock := noLock
+	bound, hasFile := local.Path() != "" || typ == unix.SOCK_STREAM, local.Path() != "" && !local.IsAbstract()
+	err = applyNew(fd, unix.AF_UNIX, local.Kind(), o)
+	if err == nil && bound {
+		err = s.raw.Set(local, unix.AF_UNIX)
+	}
+	if err == nil && hasFile {
+		lock, err = lockDirectory(local.Path())
+	}
+	if err == nil && bound {
+		err = s.bindUnix(fd, local, typ, o.Mode, lock)
+	}
+	if err == nil && hasFile {
+		*file, err = socketFileAt(local.Path())
+	}
+	if err == nil && o.Mode != 0 && file.path != "" {
+		// Nobody can connect a stream before listen(2): the mode is exact by then.
+		err = unix.Chmod(local.Path(), o.Mode&0o7777)
+	}
+	if err != nil {
+		file.remove()
+		unix.Close(fd)
+		return -1, lock, err
+	}
+	return fd, lock, nil
+}
+
 // bindUnix binds fd to the address in s.raw, replacing a stale file, if the
 // directory is locked. The socket's own mode is what bind(2) gives the file,
 // less the umask (Linux, unix(7)): with it the file is never wider open than
 // asked for.
-func (s *Sockets) bindUnix(fd int, local proactor.Address, mode uint32, lock directoryLock) error {
+func (s *Sockets) bindUnix(fd int, local proactor.Address, typ int, mode uint32, lock directoryLock) error {
 	if mode != 0 {
 		// Where the kernel does not allow it, Chmod before listen must do.
 		_ = unix.Fchmod(fd, mode&0o777)
@@ -93,17 +105,17 @@ func (s *Sockets) bindUnix(fd int, local proactor.Address, mode uint32, lock dir
 	if err == unix.ENOENT {
 		return bind(fd, &s.raw) // gone since
 	}
-	if err != nil || lock == noLock || s.answers() {
+	if err != nil || lock == noLock || s.answers(typ) {
 		return unix.EADDRINUSE
 	}
 	old.remove()
 	return bind(fd, &s.raw)
 }
 
-// answers reports whether anybody listens at the unix address in s.raw. Only
-// ECONNREFUSED says that nobody does: a socket file without a listener.
-func (s *Sockets) answers() bool {
-	probe, err := newSocket(unix.AF_UNIX, unix.SOCK_STREAM)
+// answers reports whether anybody listens, or receives, at the unix address in
+// s.raw. Only ECONNREFUSED says that nobody does: a socket file without a socket.
+func (s *Sockets) answers(typ int) bool {
+	probe, err := newSocket(unix.AF_UNIX, typ)
 	if err != nil {
 		return true // unknown: leave the file alone
 	}

@@ -157,6 +157,29 @@ func (b *Backend) SetOptions(h proactor.Handle, _ *proactor.SocketOptions) error
 	return err
 }
 
+// Options implements proactor.Sockets: it knows none.
+func (b *Backend) Options(h proactor.Handle) (proactor.SocketOptions, error) {
+	_, err := b.stream(h)
+	return proactor.SocketOptions{}, err
+}
+
+// Join implements proactor.Sockets.
+func (b *Backend) Join(proactor.Handle, proactor.Membership) error { return proactor.ErrUnsupported }
+
+// Leave implements proactor.Sockets.
+func (b *Backend) Leave(proactor.Handle, proactor.Membership) error { return proactor.ErrUnsupported }
+
+// PeerCredentials implements proactor.Sockets.
+func (b *Backend) PeerCredentials(proactor.Handle) (proactor.Credentials, error) {
+	return proactor.Credentials{}, proactor.ErrUnsupported
+}
+
+// Signal implements proactor.Sockets.
+func (b *Backend) Signal(proactor.Handle, syscall.Signal) error { return proactor.ErrUnsupported }
+
+// ProcessID implements proactor.Sockets.
+func (b *Backend) ProcessID(proactor.Handle) (int, error) { return 0, proactor.ErrUnsupported }
+
 // Shutdown implements proactor.Sockets.
 func (b *Backend) Shutdown(h proactor.Handle) error {
 	c, err := b.stream(h)
