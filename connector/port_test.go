@@ -238,7 +238,7 @@ func TestFactoryThatPanicsInStartAndStop(t *testing.T) {
 			s.Errorf("StopListening: %v", err)
 		}
 		f.OnStop = nil
-		if err := p.Start(); err != nil { // case 99
+		if err := p.Start(); err != nil {
 			s.Fatalf("Start after a failed stop: %v", err)
 		}
 		s.panics(2)

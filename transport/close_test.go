@@ -36,7 +36,7 @@ func TestCloseDeliversWhatIsPending(t *testing.T) {
 	})
 }
 
-// the peer finishes while 20 MiB are pending.
+// The peer finishes while 20 MiB are pending.
 func TestPeersEndDoesNotDiscardOutput(t *testing.T) {
 	const size = 20 << 20
 	each(t, func(t *testing.T, w *world) {
@@ -76,8 +76,8 @@ func TestFailedFlushAfterThePeersEnd(t *testing.T) {
 	c.want(Lost, syscall.ECONNRESET)
 }
 
-// the server closes with unread input, to a client that writes on and
-// reads slowly.
+// The server closes with unread input, to a client that writes on and reads
+// slowly: close(2) would reset the connection (RFC 2525, 2.17).
 func TestUnreadInputDoesNotDestroyOutput(t *testing.T) {
 	const size = 2_000_000
 	each(t, func(t *testing.T, w *world) {
@@ -154,7 +154,8 @@ func TestBothHalvesClosedIsTheEnd(t *testing.T) {
 	})
 }
 
-// Cases 163 to 172.
+// An abort ends the connection whatever it is doing, once. (Twisted:
+// abortConnection of ITCPTransport.)
 func TestAbort(t *testing.T) {
 	for name, end := range map[string]func(*Conn){
 		"once":               func(c *Conn) { c.AbortConnection() },
@@ -207,7 +208,7 @@ func TestAbortEndsInALaterTurn(t *testing.T) {
 	})
 }
 
-// Case 171: a peer that never reads does not keep an abort waiting.
+// A peer that never reads does not keep an abort waiting.
 func TestAbortWithAFullSocket(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")

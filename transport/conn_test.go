@@ -119,7 +119,7 @@ func TestUnixStreams(t *testing.T) {
 	})
 }
 
-// Case 144, X-1, X-2: writes after the end was asked for are refused.
+// Writes after the end was asked for are refused.
 func TestWritesAreRefusedAfterTheEndWasAskedFor(t *testing.T) {
 	for name, end := range map[string]func(*Conn){
 		"LoseConnection":      (*Conn).LoseConnection,
@@ -211,7 +211,7 @@ func TestPanicsEndTheirConnectionOnly(t *testing.T) {
 	}
 }
 
-// a panic in ConnectionLost changes nothing about the end.
+// A panic in ConnectionLost changes nothing about the end.
 func TestPanicInConnectionLost(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")
@@ -227,7 +227,7 @@ func TestPanicInConnectionLost(t *testing.T) {
 	})
 }
 
-// connections learn that the loop stops, also a paused one.
+// Connections learn that the loop stops, also a paused one.
 func TestStopTellsAll(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")

@@ -65,7 +65,8 @@ func TestListenerHandsOnHandlesWithTheirPeers(t *testing.T) {
 	})
 }
 
-// Case 95, X-12, X-35: Stop frees the port, once, for all who ask.
+// Stop frees the port, once, for all who ask. (Twisted: stopListening of
+// IListeningPort, whose Deferred fires when the port is free.)
 func TestStopFreesThePort(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.listen(tcpAny)
@@ -99,7 +100,8 @@ func TestStopFreesThePort(t *testing.T) {
 	})
 }
 
-// nobody is handed on after Stop; who was pending is reset.
+// Nobody is handed on after Stop; who was pending is reset, as close(2) of a
+// listener does.
 func TestStopInsideTheAcceptFunction(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3, 4, 5} {
 		w := newWorld(t, sim.Options{Seed: seed, Faults: sim.NoFaults.Set(0.3, sim.EndEarly, sim.Straggle, sim.Delay, sim.SmallBatch)})
@@ -150,7 +152,7 @@ func TestStopOfTheLoopStopsListeners(t *testing.T) {
 	})
 }
 
-// the connection is closed, and accepting goes on.
+// The connection is closed, and accepting goes on.
 func TestPanicInTheAcceptFunction(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		calls := 0
@@ -196,8 +198,8 @@ var acceptErrors = []struct {
 	{errors.New("something else"), false, true},
 }
 
-// Cases 108 to 115: no error of accept ends a listener, none makes it spin, and
-// each is counted; reports come once in 10 s.
+// No error that accept(2) lists ends a listener, none makes it spin, and each
+// is counted; reports come once in 10 s.
 func TestAcceptErrors(t *testing.T) {
 	for _, tc := range acceptErrors {
 		w, f := newFaultyWorld(t)

@@ -36,7 +36,7 @@ func TestPauseInConnectionMade(t *testing.T) {
 	})
 }
 
-// Case 148: of several pauses and resumes the last counts.
+// Of several pauses and resumes the last counts.
 func TestLastPauseOrResumeCounts(t *testing.T) {
 	for _, calls := range []string{"p", "pr", "prp", "pprr", "rr", "prprprp", "rp"} {
 		each(t, func(t *testing.T, w *world) {
@@ -72,7 +72,7 @@ func TestLastPauseOrResumeCounts(t *testing.T) {
 	}
 }
 
-// Case 152: the end is not told before the resume, and not forgotten after.
+// The end is not told before the resume, and not forgotten after.
 func TestEndWhilePaused(t *testing.T) {
 	for _, resumeAt := range []time.Duration{0, time.Millisecond, time.Second} {
 		each(t, func(t *testing.T, w *world) {
@@ -93,7 +93,7 @@ func TestEndWhilePaused(t *testing.T) {
 	}
 }
 
-// a paused, idle connection learns of a reset; one with bytes kept
+// A paused, idle connection learns of a reset; one with bytes kept
 // learns of it after them.
 func TestResetWhilePaused(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
@@ -144,7 +144,7 @@ func TestCloseWithAResetBehindKeptBytes(t *testing.T) {
 	}
 }
 
-// Case 147: one who does not read learns by writing that the peer has gone.
+// One who does not read learns by writing that the peer has gone.
 func TestWriteWithoutReadingNoticesTheLoss(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")

@@ -11,7 +11,7 @@ import (
 	"mobius/proactor"
 )
 
-// PauseWriting comes once, ResumeWriting once, and again.
+// PauseWriting comes once, ResumeWriting once, and again.
 func TestWaterMarks(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")
@@ -36,7 +36,7 @@ func TestWaterMarks(t *testing.T) {
 	})
 }
 
-// Case 179, twisted 13.3: ResumeWriting writes so much that it pauses anew.
+// ResumeWriting writes so much that it pauses anew.
 func TestResumeWritingFillsTheQueueAgain(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, c := w.rec("server"), w.rec("client")
@@ -57,7 +57,7 @@ func TestResumeWritingFillsTheQueueAgain(t *testing.T) {
 	})
 }
 
-// Cases 168 and 169: ResumeWriting may end the connection.
+// ResumeWriting may end the connection.
 func TestEndsInsideWaterMarks(t *testing.T) {
 	for name, end := range map[string]func(*Conn){
 		"abort": (*Conn).AbortConnection, "lose": (*Conn).LoseConnection, "lose write": (*Conn).LoseWriteConnection,

@@ -123,6 +123,13 @@ func TestPlantedWords(t *testing.T) {
 		{"a.md", "Clau" + "de did", "networking"},
 		{"a.md", "an assis" + "tant", "networking"},
 		{"a.md", "FAIL, MAIN; a clause, an assist", ""},
+		{"a_test.go", "package a // Ca" + "se 95: x", "lack that table"},
+		{"a_test.go", "package a; var _ = func(n int) {\n\tswitch n {\n\tcase 1: // one\n\t}\n}\n\nfunc TestCase17() {}", ""},
+		{"a.go", "package a // by X" + "-9", "lack that table"},
+		{"a.md", "see GA" + "P-3", "lack that table"},
+		{"a.md", "the yard" + "stick says", "lack that table"},
+		{"a.md", "see refer" + "ence/x.md", "lack that table"},
+		{"a.md", "see https://example.com/reference/x; X30, EX-9", ""},
 		{"a.md", "<<<<<<" + "< HEAD", "merge"},
 	})
 }

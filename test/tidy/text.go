@@ -39,6 +39,10 @@ var Words = []Word{
 			`[a]rtificial intelligence|[l]anguage model|[a]ssistant|[v]ibe.?cod)\w*)`), nil,
 		"the tree is about networking",
 	},
+	{
+		regexp.MustCompile(`//.*\b[cC]ases? [0-9]|\b[X]-[0-9]+\b|\b[G]AP-[0-9]+|(?i:[y]ardstick)|(^|[^/\w.])[r]eference/`), nil,
+		"readers lack that table: cite a man page, an RFC, an interface of Twisted, or say why; in test/twisted, Case17 names a test",
+	},
 	{regexp.MustCompile(`^(<{7}|>{7}|={7})( |$)`), nil, "a merge went wrong here"},
 }
 
