@@ -36,6 +36,7 @@ transport, sim, uring, epoll, kqueue, internal/testenv < test/backends;
 cmd/mobius, test/backends, test/backendtest, test/netbackend < test/conformance, test/dataloss, test/tidy, test/traffic, test/twisted;
 golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
+test/tidy < test/clone;
 `
 
 // An Only says that a package may be imported by nobody but these files,
