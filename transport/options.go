@@ -30,10 +30,12 @@ type Options struct {
 	// so long. Default: none.
 	IdleTimeout time.Duration
 
-	// ZeroCopyFrom makes writes of at least so many bytes by WriteOwned go out
-	// without a copy by the kernel, where the backend can (MSG_ZEROCOPY,
-	// IORING_OP_SEND_ZC). Default 0: never. It pays on network cards only, so a
-	// connection stops it when the kernel first reports that it copied.
+	// ZeroCopyFrom marks writes of at least so many bytes by WriteOwned as ones
+	// that the kernel need not copy (MSG_ZEROCOPY, IORING_OP_SEND_ZC). No
+	// backend on a kernel makes use of that so far: they copy, as send(2) does,
+	// and say so, whereupon the connection stops marking; only the simulator
+	// plays it. Default 0: never. It would pay on network cards only: loopback
+	// and veth always copy.
 	ZeroCopyFrom int
 }
 
