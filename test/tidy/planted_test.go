@@ -134,6 +134,15 @@ func TestPlantedWords(t *testing.T) {
 	})
 }
 
+func TestPlantedEnvironment(t *testing.T) {
+	plants(t, CheckEnvironment, []plant{
+		{"a_test.go", `package a; const v = "MOBIUS_` + `UNHEARD_OF"`, "not explained"},
+		{".ci/run", "MOBIUS_" + "UNHEARD=1", "not explained"},
+		{"CONTRIBUTING.md", "`MOBIUS_" + "UNHEARD`", "named nowhere else"},
+		{"a.go", "package a // MOBIUS_ is a prefix", ""},
+	})
+}
+
 func TestPlantedFormat(t *testing.T) {
 	plants(t, CheckFormat, []plant{
 		{"a.go", "package  a", "gofmt -w"},

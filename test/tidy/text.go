@@ -69,6 +69,37 @@ func CheckWords(t *Tree, words []Word) []Finding {
 	return out
 }
 
+var variableName = regexp.MustCompile(`\bMOBIUS_[A-Z_]+[A-Z]\b`)
+
+// CheckEnvironment wants every environment variable that the tree names to
+// stand in CONTRIBUTING.md, and every one that stands there to be named
+// elsewhere.
+func CheckEnvironment(t *Tree) []Finding {
+	const list = "CONTRIBUTING.md"
+	used, listed := map[string]string{}, map[string]bool{}
+	for _, f := range t.Files {
+		for _, name := range variableName.FindAllString(f.Text, -1) {
+			if f.Path == list {
+				listed[name] = true
+			} else if _, ok := used[name]; !ok {
+				used[name] = f.Path
+			}
+		}
+	}
+	var out []Finding
+	for name, file := range used {
+		if !listed[name] {
+			out = append(out, Finding{file, name + " is not explained in " + list})
+		}
+	}
+	for name := range listed {
+		if used[name] == "" {
+			out = append(out, Finding{list, name + " is named nowhere else: remove it"})
+		}
+	}
+	return out
+}
+
 // CheckFormat wants every Go file as gofmt writes it.
 func CheckFormat(t *Tree) []Finding {
 	var out []Finding

@@ -55,6 +55,7 @@ func TestBackendAsked(t *testing.T) { report(t, CheckBackendAsked(load(t))) }
 func TestFuncs(t *testing.T)        { report(t, CheckFuncs(load(t))) }
 func TestVariables(t *testing.T)    { report(t, CheckVariables(load(t))) }
 func TestWords(t *testing.T)        { report(t, CheckWords(load(t), Words)) }
+func TestEnvironment(t *testing.T)  { report(t, CheckEnvironment(load(t))) }
 func TestFormat(t *testing.T)       { report(t, CheckFormat(load(t))) }
 func TestPlatforms(t *testing.T)    { report(t, CheckPlatforms(load(t))) }
 

@@ -109,7 +109,7 @@ func isText(name string) bool {
 	case ".go", ".md", ".sh", ".txt", ".mod", ".html", ".css", ".js", ".json", ".conf", ".c", ".h", ".cfg", ".py":
 		return true
 	}
-	return filepath.ToSlash(name) == ".ci/run"
+	return path.Base(filepath.ToSlash(name)) == "run" // .ci/run and the like
 }
 
 // Go returns the Go files of the main module (those of nested ones not).
