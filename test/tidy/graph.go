@@ -26,6 +26,7 @@ proactor < sim;
 proactor < loop < transport < connector;
 connector, uring, epoll, kqueue < mobius;
 mobius < proxy < cmd/mobius;
+mobius < protocols;
 
 # What only tests import.
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
