@@ -127,7 +127,7 @@ func TestDelimiterInPieces(t *testing.T) {
 // Whatever a peer sends, cutting it in other pieces changes nothing, and what
 // comes out goes in again.
 func FuzzFraming(f *testing.F) {
-	for _, seed := range []string{"a\r\nb", "\x00\x03abc", "\x03abc", "3:abc,", "0:,0:,", "00:,", "99999999999999999999:", "\xff\xff\xff\xff"} {
+	for _, seed := range []string{"a\r\nb", "\x00\x03abc", "3:abc,", "0:,0:,", "00:,", "99999999999999999999:", "\xff\xff\xff\xff"} {
 		f.Add([]byte(seed), uint64(1))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
