@@ -135,9 +135,9 @@ func serve(t *testing.T, b proactor.Backend, o *proactor.SocketOptions) (*server
 // pollUntil polls until cond holds.
 func pollUntil(t *testing.T, b proactor.Backend, what string, cond func() bool) {
 	t.Helper()
-	for end := b.Now() + 20*time.Second; !cond(); {
+	for end := b.Now() + testenv.Patience(); !cond(); {
 		if b.Now() > end {
-			t.Fatalf("not in 20 s: %s; %+v", what, b.Stats())
+			t.Fatalf("not in %v: %s; %+v", testenv.Patience(), what, b.Stats())
 		}
 		if err := b.Poll(10 * time.Millisecond); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -60,9 +61,9 @@ func openTest(t testing.TB, o Options) *Backend {
 // until polls until done holds.
 func until(t testing.TB, b *Backend, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); {
+	for end := time.Now().Add(testenv.Patience()); !done(); {
 		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s; %+v", what, b.Stats())
+			t.Fatalf("not within %v: %s; %+v", testenv.Patience(), what, b.Stats())
 		}
 		if err := b.Poll(100 * time.Millisecond); err != nil {
 			t.Fatal("poll:", err)

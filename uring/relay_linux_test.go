@@ -193,6 +193,15 @@ func adopt(t *testing.T, b *Backend, f *os.File) proactor.Handle {
 	return h
 }
 
+// passByte sends a byte from one end of a relay to the other.
+func passByte(from, to net.Conn) error {
+	if _, err := from.Write([]byte{1}); err != nil {
+		return err
+	}
+	_, err := to.Read(make([]byte, 1))
+	return err
+}
+
 func TestRelaySaysWhichSideFailed(t *testing.T) {
 	b := openTest(t, Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -209,6 +218,9 @@ func TestRelaySaysWhichSideFailed(t *testing.T) {
 		defer c.Close()
 		u, err := l.Accept()
 		if err != nil {
+			return err
+		}
+		if err := passByte(c, u); err != nil { // or the reset may meet the connect
 			return err
 		}
 		_ = u.(*net.TCPConn).SetLinger(0)

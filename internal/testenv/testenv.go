@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,15 @@ func Strict() bool { return os.Getenv("MOBIUS_STRICT") == "1" }
 // Long reports whether MOBIUS_LONG=1 is set: tests of real traffic then run
 // for as long, and with as much, as is worth measuring.
 func Long() bool { return os.Getenv("MOBIUS_LONG") == "1" }
+
+// Patience returns how long a test waits for what must happen: 30 s, or as many
+// as MOBIUS_PATIENCE says, for machines that are emulated.
+func Patience() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("MOBIUS_PATIENCE")); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return 30 * time.Second
+}
 
 // Missing ends a test that lacks something of its surroundings, a server or a
 // privilege: it skips, or fails if [Strict].

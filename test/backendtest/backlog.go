@@ -4,14 +4,17 @@ import "mobius/proactor"
 
 // Listeners that nobody accepts from: connects that wait.
 
-// crowd dials a listener with a backlog of one, more often than it holds.
+// crowd dials a listener with a backlog of one, more often than it holds: one
+// after the other, since the kernel may greet several that come at once before
+// it finds its queue full.
 func (w *world) crowd() (l *listener, dials []*dialer) {
 	w.Helper()
 	l = w.server.bind(w.freshAddress(), &proactor.SocketOptions{Backlog: 1})
 	for range 8 {
-		dials = append(dials, w.client.dial(l.local))
+		d := w.client.dial(l.local)
+		w.within(w.brief(), d.isIdle)
+		dials = append(dials, d)
 	}
-	w.within(w.brief(), func() bool { return false })
 	return l, dials
 }
 

@@ -1,15 +1,14 @@
 package backendtest
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -62,9 +61,7 @@ type Config struct {
 	Child func(status int) *proactor.Command
 
 	// Patience is how long a test waits for what must happen, by the backend's
-	// clock; 0 means 30 s, or as many as the environment variable
-	// MOBIUS_PATIENCE says (for machines that are emulated), or two hours of
-	// virtual time.
+	// clock; 0 means testenv's, or two hours of virtual time.
 	Patience time.Duration
 
 	// Seed varies the random choices of the tests.
@@ -119,10 +116,7 @@ func patience(virtual bool) time.Duration {
 	if virtual {
 		return 2 * time.Hour
 	}
-	if n, err := strconv.Atoi(os.Getenv("MOBIUS_PATIENCE")); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	return 30 * time.Second
+	return testenv.Patience()
 }
 
 // run runs one test on the calling goroutine, which is locked to its thread.
