@@ -16,7 +16,7 @@ type (
 	Transport  = transport.Transport  // the network's end of a connection
 	ConnError  = transport.ConnError  // how a connection ended
 	Kind       = transport.Kind       // that in one word
-	PanicError = transport.PanicError // the cause, if a protocol panicked
+	PanicError = transport.PanicError // the cause, if a callback panicked
 
 	Factory       = connector.Factory       // builds protocols
 	FactoryFunc   = connector.FactoryFunc   // a Factory made of a function
@@ -50,6 +50,9 @@ type (
 
 // A Future is a result that comes later; see [loop.Future].
 type Future[T any] = loop.Future[T]
+
+// An Awaitable is a [Future] of whatever type; see [loop.Awaitable].
+type Awaitable = loop.Awaitable
 
 // The kinds of a connection's end.
 const (

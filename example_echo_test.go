@@ -27,7 +27,7 @@ func Example_echo() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	go talk(port.Addr(), r.Stop) // somebody to talk to; without it the server runs on
+	go talk(port.Addr(), func() { r.Stop() }) // somebody to talk to; without it the server runs on
 	if err := r.Run(context.Background()); err != nil {
 		log.Fatal(err)
 	}

@@ -94,19 +94,24 @@ func (r *Reactor) Connect(to Destination, f ClientFactory, o ConnectOptions) (*C
 
 // dialer returns the loop that the next connector lives on.
 func (r *Reactor) dialer() *Loop {
-	for _, l := range r.loops {
-		if l.Inside() {
-			return l
-		}
+	if l := r.inside(); l != nil {
+		return l
 	}
 	return r.loops[(r.dials.Add(1)-1)%uint32(len(r.loops))]
 }
 
 // on runs f on l's goroutine and returns when it has returned. Before Run that
-// is the caller's, one caller at a time, and Run waits for it.
+// is the caller's, one caller at a time, and Run waits for it. After a Crash
+// nobody would run f.
 func (r *Reactor) on(l *Loop, f func()) error {
 	if r.before(f) {
 		return nil
+	}
+	r.mu.Lock()
+	crashes := r.crashes && r.state != over
+	r.mu.Unlock()
+	if crashes {
+		return ErrNotRunning
 	}
 	if l.Inside() {
 		f()

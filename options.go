@@ -34,8 +34,17 @@ type Options struct {
 	// stack. 0 means that nobody watches.
 	Watchdog time.Duration
 
-	// Calls is how many posted calls may wait on one loop; default 65,536.
+	// Calls is how many posted calls may wait on one loop, and how many calls
+	// in threads for a thread; default 65,536.
 	Calls int
+
+	// Threads is how many calls in threads run at one time, until
+	// SuggestThreadPoolSize says otherwise; default 10, as in Twisted.
+	Threads int
+
+	// Signals, if not nil, has the reactor handle signals of the process while
+	// it runs; &Signals{} has SIGINT and SIGTERM stop it. Nil means none.
+	Signals *Signals
 
 	// StopTimeout is how long the loops wait at their end for operations to be
 	// taken back from the kernel; default 10 s.

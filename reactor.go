@@ -1,24 +1,30 @@
 package mobius
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"mobius/loop"
 )
 
 // Errors of a Reactor.
 var (
-	// ErrRunning answers a second Run.
-	ErrRunning = errors.New("mobius: the reactor has been run already")
+	// ErrRunning answers Run and Iterate of a reactor that runs already. (Twisted's
+	// ReactorAlreadyRunning.)
+	ErrRunning = errors.New("mobius: the reactor is running")
+
+	// ErrNotRunning answers Stop and Crash of a reactor that does not run, or is
+	// stopping already, and whatever needs a running reactor after a Crash.
+	// (Twisted's ReactorNotRunning.)
+	ErrNotRunning = errors.New("mobius: the reactor is not running")
+
+	// ErrNotRestartable answers Run and Iterate of a reactor that was stopped or
+	// closed: make a new one. (Twisted's ReactorNotRestartable.)
+	ErrNotRestartable = errors.New("mobius: the reactor has been stopped, and cannot be run again")
 
 	// ErrStopped answers what comes too late. It is the loops' own error.
 	ErrStopped = loop.ErrStopped
@@ -42,29 +48,55 @@ type Reactor struct {
 	backend BackendInfo
 	log     *slog.Logger
 	dials   atomic.Uint32 // round robin
-	stopped chan struct{} // closed when the loops have ended
+	stopped chan struct{} // closed when the reactor is over
 
-	draining atomic.Bool // in a Shutdown loops may end one by one
+	running  atomic.Bool   // Running
+	draining atomic.Bool   // in a Shutdown loops may end one by one
+	drains   chan struct{} // closed when a Shutdown's ports are to drain
+	events   triggers
+	threads  threads
+	signals  hearing
 
 	setup loop.Setup // for what uses the loops, or leaves fresh, before Run
 
 	mu       sync.Mutex
 	state    state
+	ending   ending
+	hosted   bool // driven by Iterate
+	crashes  bool // a Crash was asked for
+	dropped  bool // connections are being lost: the loops end
 	ports    map[*Port]struct{}
 	resolver Resolver
+
+	drained func() // the first loop's: ends the wait for the ports of a Shutdown; or nil
 }
 
 // A state is where a Reactor is in its life.
 //
-//	       Run            loops ended
-//	fresh ─────▶ running ─────────────▶ over
-//	  └───────────────Close──────────────▲
+//	       Run, Iterate        loops ended
+//	fresh ─────────────▶ active ─────────▶ over
+//	  │                  │    ▲             ▲
+//	  │            Crash ▼    │ Run, Iterate│
+//	  │                 crashed ────────────┤ Close
+//	  └────────────────────Close────────────┘
 type state uint8
 
 const (
 	fresh state = iota
-	running
+	active
+	crashed
 	over
+)
+
+// An ending is how an active reactor was asked to end. It only grows.
+type ending uint8
+
+const (
+	going    ending = iota
+	graceful        // Shutdown: ports drain, clients flush
+	stopping        // Stop: connections are lost once Before and Drain are over
+	cut             // now: nothing is waited for
+	aborted         // Crash meanwhile: now, and nobody is told but connections
 )
 
 // New opens the loops' backends and returns a reactor that does not run yet.
@@ -76,6 +108,12 @@ func New(o Options) (*Reactor, error) {
 	if o.Loops < 0 || o.Loops > maxLoops {
 		return nil, fmt.Errorf("mobius: Options.Loops is %d, want 1 to %d", o.Loops, maxLoops)
 	}
+	if err := o.Signals.check(); err != nil {
+		return nil, err
+	}
+	if err := checkThreads(o.Threads, 0); err != nil {
+		return nil, err
+	}
 	log := o.Logger
 	if log == nil {
 		log = slog.Default()
@@ -84,12 +122,22 @@ func New(o Options) (*Reactor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mobius: %w", err)
 	}
-	r := &Reactor{backend: info, log: log, stopped: make(chan struct{}), ports: map[*Port]struct{}{}, resolver: SystemResolver{}}
-	for i, b := range backends {
-		r.loops = append(r.loops, loop.New(b, loop.Options{
-			Name: strconv.Itoa(i), Calls: o.Calls, Watchdog: o.Watchdog, StopTimeout: o.StopTimeout, Report: r.report,
-		}))
+	r := &Reactor{
+		backend: info, log: log, stopped: make(chan struct{}), drains: make(chan struct{}), ports: map[*Port]struct{}{},
+		resolver: SystemResolver{},
 	}
+	r.events = triggers{r: r, events: map[Event]*event{}}
+	r.signals.want = o.Signals
+	for i, b := range backends {
+		each := loop.Options{
+			Name: strconv.Itoa(i), Calls: o.Calls, Watchdog: o.Watchdog, StopTimeout: o.StopTimeout, Report: r.report,
+		}
+		if i == 0 {
+			each.OnStart, each.OnStop = r.onStart, r.onStop
+		}
+		r.loops = append(r.loops, loop.New(b, each))
+	}
+	r.threads.init(r.loops[0], o.Threads, o.Calls)
 	return r, nil
 }
 
@@ -103,46 +151,9 @@ func (r *Reactor) Loops() []*loop.Loop { return r.loops }
 // calls wait already, and [ErrStopped]; after nil f will run.
 func (r *Reactor) Call(f func()) error { return r.loops[0].Call(f) }
 
-// Run runs the loops until Stop, the end of a Shutdown, the end of ctx, or a
-// loop's failure, which ends the others too. Connections that are still there
-// then are lost with [ErrStopped] as the cause. Only a failure is an error.
-func (r *Reactor) Run(ctx context.Context) error {
-	if !r.leave(fresh, running) {
-		return ErrRunning
-	}
-	ends := make(chan error, len(r.loops))
-	for _, l := range r.loops {
-		go func() { ends <- l.Run() }()
-	}
-	if procs := runtime.GOMAXPROCS(0); procs < len(r.loops)+2 {
-		r.log.Warn("GOMAXPROCS is below the number of loops + 2: loops may wait for a processor",
-			"gomaxprocs", procs, "loops", len(r.loops))
-	}
-	defer close(r.stopped)
-	defer r.leave(running, over)
-	defer context.AfterFunc(ctx, r.Stop)()
-	var failed error
-	for range r.loops {
-		err := <-ends
-		failed = errors.Join(failed, err)
-		if err != nil || !r.draining.Load() {
-			r.Stop()
-		}
-	}
-	return failed
-}
-
-// leave moves from one state to another, and reports whether r was in it. What
-// is set up by another goroutine is finished before.
-func (r *Reactor) leave(from, to state) (left bool) {
-	r.setup.Do(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if left = r.state == from; left {
-			r.state = to
-		}
-	})
-	return left
+// report logs what a loop can return to nobody.
+func (r *Reactor) report(t loop.Trouble) {
+	r.log.Error(t.String(), "loop", t.Loop, "stack", string(t.Stack))
 }
 
 // in reports whether r is in state s.
@@ -150,63 +161,4 @@ func (r *Reactor) in(s state) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state == s
-}
-
-// Stop ends Run at once: every connection is lost with [ErrStopped] as the
-// cause. It does not wait, may be called from callbacks, before Run, and again.
-func (r *Reactor) Stop() {
-	for _, l := range r.loops {
-		l.Stop()
-	}
-}
-
-// Shutdown ends Run in good order: ports stop listening and wait for their
-// connections to end by themselves, then clients flush and close. If ctx ends
-// first, the rest is aborted, and ctx's error returned. It must not be called
-// on a loop's goroutine. A reactor that does not run yet is closed.
-func (r *Reactor) Shutdown(ctx context.Context) error {
-	r.mu.Lock()
-	now, ports := r.state, maps.Clone(r.ports)
-	r.mu.Unlock()
-	if now == fresh {
-		return r.Close()
-	}
-	var drained sync.WaitGroup
-	for p := range ports {
-		drained.Go(func() { p.Shutdown(ctx) }) // what is wrong with it, the loops' ends will tell
-	}
-	drained.Wait()
-	r.draining.Store(true)
-	for _, l := range r.loops {
-		l.Shutdown(longest)
-	}
-	select {
-	case <-r.stopped:
-		return ctx.Err()
-	case <-ctx.Done():
-		r.Stop()
-		<-r.stopped
-		return ctx.Err()
-	}
-}
-
-// longest is a time that only ctx ends.
-const longest = 1 << 62 * time.Nanosecond
-
-// Close frees a reactor that was never run. After Run it does nothing.
-func (r *Reactor) Close() error {
-	if !r.leave(fresh, over) {
-		return nil
-	}
-	defer close(r.stopped)
-	var failed error
-	for _, l := range r.loops {
-		failed = errors.Join(failed, l.Close())
-	}
-	return failed
-}
-
-// report logs what a loop can return to nobody.
-func (r *Reactor) report(t loop.Trouble) {
-	r.log.Error(t.String(), "loop", t.Loop, "stack", string(t.Stack))
 }

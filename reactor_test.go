@@ -40,9 +40,10 @@ func start(t *testing.T, o Options) *Reactor {
 		t.Fatalf("runs on %q, want %q", r.Backend().Name, o.Backend)
 	}
 	ran := make(chan error, 1)
-	go func() { ran <- r.Run(context.Background()) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { ran <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		r.Stop()
+		cancel() // r.Stop would do nothing if it came before Run
 		select {
 		case err := <-ran:
 			if err != nil {

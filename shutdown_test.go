@@ -40,7 +40,7 @@ func TestStopLosesConnections(t *testing.T) {
 				t.Errorf("a connection was lost with %v, want %v", err, ErrStopped)
 			}
 		}
-		if err := r.Run(context.Background()); !errors.Is(err, ErrRunning) {
+		if err := r.Run(context.Background()); err != ErrNotRestartable {
 			t.Errorf("second Run: %v", err)
 		}
 		if err := r.Call(func() {}); !errors.Is(err, ErrStopped) {
@@ -170,7 +170,7 @@ func TestShutdownAndCloseBeforeRun(t *testing.T) {
 		if err := end(r); err != nil {
 			t.Error(err)
 		}
-		if err := r.Run(context.Background()); !errors.Is(err, ErrRunning) {
+		if err := r.Run(context.Background()); err != ErrNotRestartable {
 			t.Errorf("Run of a closed reactor: %v", err)
 		}
 	}

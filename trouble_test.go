@@ -38,7 +38,7 @@ func TestCallLater(t *testing.T) {
 	if got := three.Time() - one.Time(); got != 2*time.Second {
 		t.Errorf("three is %v after one, want 2s", got)
 	}
-	r.CallLater(4*time.Second, r.Stop)
+	r.CallLater(4*time.Second, func() { r.Stop() })
 	if err := r.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,9 @@ func TestGOMAXPROCSIsLoggedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Stop()
+		if err := r.CallWhenRunning(func() { r.Stop() }); err != nil {
+			t.Fatal(err)
+		}
 		if err := r.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +157,7 @@ func TestDefaultLogger(t *testing.T) {
 		if err := r.Call(func() { panic("in a call") }); err != nil {
 			t.Fatal(err)
 		}
-		r.Stop()
+		r.CallWhenRunning(func() { r.Stop() })
 		if err := r.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}

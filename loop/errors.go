@@ -18,6 +18,9 @@ var (
 	// ErrRunning answers Run and Iterate of a loop that runs already.
 	ErrRunning = errors.New("the loop is running")
 
+	// ErrPaused is what Run and Iterate return when a Pause has ended them.
+	ErrPaused = errors.New("the loop has paused")
+
 	// ErrCanceled completes a [Future] whose Cancel was called.
 	ErrCanceled = errors.New("canceled")
 

@@ -54,6 +54,16 @@ func (f *Future[T]) Then(fn func(v T, err error)) {
 	}
 }
 
+// An Awaitable is a [Future] of whatever type, to those who want to know only
+// when it is done. Loop goroutine.
+type Awaitable interface {
+	// Finally calls fn with the error, or nil, once there is a result.
+	Finally(fn func(err error))
+}
+
+// Finally is Then without the value. Loop goroutine.
+func (f *Future[T]) Finally(fn func(err error)) { f.Then(func(_ T, err error) { fn(err) }) }
+
 // OnCancel sets what Cancel calls: it ends the work, and may complete the
 // future. Loop goroutine.
 func (f *Future[T]) OnCancel(fn func()) { f.cancel = fn }

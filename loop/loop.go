@@ -30,6 +30,15 @@ type Options struct {
 	// be returned to anybody. It is called on the loop's goroutine, and for
 	// [Slow] on another, and must not block. The default writes to slog.Default().
 	Report func(Trouble)
+
+	// OnStart, if not nil, runs on the loop's goroutine before the first turn,
+	// and before the first one after each Pause.
+	OnStart func()
+
+	// OnStop, if not nil, is the loop's last callback: all members were told,
+	// no operation is left, the backend is still open, and whatever needs a
+	// further turn comes too late. It may block; the watchdog is gone.
+	OnStop func()
 }
 
 const (
@@ -43,17 +52,22 @@ const (
 
 // A state is where a Loop is in its life.
 //
-//	       Run, Iterate        Shutdown
+//	                   parked
+//	                    │  ▲ Pause
+//	       Run, Iterate ▼  │   Shutdown
 //	fresh ─────────────▶ running ─────▶ draining
 //	  │                     │              │ no members left, time over,
 //	  │               Stop, │ Goexit,      │ or as from running
 //	  │               Close │ Poll's error ▼
 //	  └────────────────────▶└──────────▶ stopping ──────────▶ stopped
 //	     Close                                    all reaped
+//
+// What Stop, Shutdown and Close do to a parked loop they do as if it ran.
 type state uint32
 
 const (
 	fresh state = iota
+	parked
 	running
 	draining
 	stopping
@@ -72,6 +86,7 @@ type Loop struct {
 	goid   atomic.Uint64 // of the loop's goroutine, once it has one
 	done   chan struct{} // closed when the loop has stopped
 	inTurn bool
+	hosted bool  // driven by Iterate: the loop has no goroutine of its own
 	cause  error // why the loop stops; from stopping on
 	result error // what Run returns
 	broken bool  // the backend failed: nothing completes any more
@@ -79,6 +94,10 @@ type Loop struct {
 	now     time.Duration // the time, unless stale
 	stale   bool
 	timeout time.Duration // of the poll under way
+
+	pause    atomic.Bool   // a Pause was asked for
+	unpark   chan struct{} // gets a value when a parked loop has something to look at
+	isParked chan struct{} // gets a value when the loop's own goroutine parks: Run returns
 
 	timers   heap
 	due      time.Duration // timers phase: what is due
@@ -100,7 +119,7 @@ func New(b proactor.Backend, o Options) *Loop {
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = defaultStopTimeout
 	}
-	l := &Loop{b: b, o: o, stale: true, done: make(chan struct{})}
+	l := &Loop{b: b, o: o, stale: true, done: make(chan struct{}), unpark: make(chan struct{}, 1), isParked: make(chan struct{}, 1)}
 	l.calls.limit = o.Calls
 	l.drainEnd.Func = l.Stop
 	return l

@@ -7,15 +7,23 @@ import (
 
 // Run runs the loop on a new goroutine, locked to a thread of its own, and
 // returns when it has stopped and its backend is closed: nil after Stop and
-// Shutdown, [ErrGoexit], or the error of the backend. It is called once, from
-// any goroutine.
+// Shutdown, [ErrGoexit], or the error of the backend. After a [Loop.Pause] it
+// returns [ErrPaused], and may be called again. Any goroutine.
 func (l *Loop) Run() error {
-	if !l.state.CompareAndSwap(uint32(fresh), uint32(running)) {
+	switch {
+	case l.state.CompareAndSwap(uint32(fresh), uint32(running)):
+		go l.main()
+	case state(l.state.Load()) == parked && !l.hosted && l.state.CompareAndSwap(uint32(parked), uint32(running)):
+		l.kick()
+	default:
 		return l.notFresh()
 	}
-	go l.main()
-	<-l.done
-	return l.result
+	select {
+	case <-l.done:
+		return l.result
+	case <-l.isParked:
+		return ErrPaused
+	}
 }
 
 func (l *Loop) notFresh() error {
@@ -33,7 +41,12 @@ func (l *Loop) main() {
 	defer close(l.done)
 	defer l.finish(true) // also when a callback takes the goroutine away
 	l.dog.start(l)
+	l.once(Starts)
 	for !l.over() {
+		if l.paused() {
+			l.park()
+			continue
+		}
 		l.turn(-1)
 	}
 }
@@ -43,17 +56,12 @@ func (l *Loop) main() {
 // waits for limit at most; a negative one means for as long as nothing is due.
 //
 // Once the loop has to stop, Iterate stops it and returns [ErrStopped],
-// [ErrGoexit] or the backend's error, now and ever after; then Close it.
+// [ErrGoexit] or the backend's error, now and ever after; then Close it. The
+// turn in which a [Loop.Pause] was asked for returns [ErrPaused]; the next one
+// goes on.
 func (l *Loop) Iterate(limit time.Duration) error {
 	if l.inTurn {
 		return ErrRunning
-	}
-	if l.state.CompareAndSwap(uint32(fresh), uint32(running)) {
-		l.goid.Store(goroutineID())
-		l.dog.start(l)
-	}
-	if state(l.state.Load()) >= stopping {
-		return l.cause
 	}
 	normal := false
 	defer func() {
@@ -62,14 +70,45 @@ func (l *Loop) Iterate(limit time.Duration) error {
 			l.finish(false)
 		}
 	}()
-	l.turn(limit)
-	over := l.over()
-	normal = true
-	if !over {
-		return nil
+	err := l.begin()
+	if err == nil {
+		l.turn(limit)
+		switch {
+		case l.over():
+			l.finish(false)
+			err = l.cause
+		case l.paused():
+			l.state.Store(uint32(parked))
+			err = ErrPaused
+		}
 	}
-	l.finish(false)
-	return l.cause
+	normal = true
+	return err
+}
+
+// begin makes Iterate's goroutine the loop's, and an error if it may not turn.
+func (l *Loop) begin() error {
+	switch {
+	case l.state.CompareAndSwap(uint32(fresh), uint32(running)):
+		l.hosted = true
+		l.goid.Store(goroutineID())
+		l.dog.start(l)
+		l.start()
+	case l.hosted && l.state.CompareAndSwap(uint32(parked), uint32(running)):
+		l.start()
+	case state(l.state.Load()) == parked:
+		return ErrRunning
+	case state(l.state.Load()) >= stopping:
+		return l.cause
+	}
+	return nil
+}
+
+// start runs OnStart.
+func (l *Loop) start() {
+	l.inTurn = true
+	l.once(Starts)
+	l.inTurn = false
 }
 
 // Stop asks the loop to stop after the turn under way: posted calls are run,
@@ -78,6 +117,7 @@ func (l *Loop) Iterate(limit time.Duration) error {
 func (l *Loop) Stop() {
 	l.want.Store(uint32(stopping))
 	l.nudge()
+	l.kick()
 }
 
 // Shutdown asks the loop to end in good order: every [Finisher] among the
@@ -88,6 +128,7 @@ func (l *Loop) Shutdown(limit time.Duration) {
 	l.grace.CompareAndSwap(0, int64(max(limit, 1)))
 	l.want.CompareAndSwap(0, uint32(draining))
 	l.nudge()
+	l.kick()
 }
 
 // Ending reports whether the loop stops, or was asked to: nothing should begin
@@ -132,13 +173,18 @@ func (l *Loop) fail(err error) {
 
 // Close stops a loop that Run does not run, if Iterate has not stopped it, and
 // closes its backend. It is called where Iterate was, or anywhere if the loop
-// has never turned. It returns what went wrong: nil, [ErrGoexit], or the
-// backend's error. Idempotent.
+// has never turned or if a Pause ended Run. It returns what went wrong: nil,
+// [ErrGoexit], or the backend's error. Idempotent.
 func (l *Loop) Close() error {
 	select {
 	case <-l.done:
 		return l.result
 	default:
+	}
+	if state(l.state.Load()) == parked && !l.hosted {
+		l.Stop() // its own goroutine must do it
+		<-l.done
+		return l.result
 	}
 	if l.state.CompareAndSwap(uint32(fresh), uint32(running)) {
 		l.goid.Store(goroutineID())
@@ -201,10 +247,12 @@ func (l *Loop) stop() {
 		l.Report(Trouble{Kind: Abandoned, Phase: Stops, Value: l.b.Stats().Ops})
 		l.tell(abandonAll)
 	}
+	l.flush()
+	l.dog.stop()
+	l.once(Ends)
 	for range 2 { // what the last callbacks have completed is delivered
 		l.flush()
 	}
-	l.dog.stop()
 	l.state.Store(uint32(stopped))
 }
 

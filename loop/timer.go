@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -90,6 +92,20 @@ func (t *Timer) Active() bool { return t.pos != 0 }
 // Deadline returns the time of [Loop.Now] at which t fires, or was last armed
 // to fire.
 func (t *Timer) Deadline() time.Duration { return t.at }
+
+// Armed returns all armed timers, in the order in which they are to fire. It
+// costs about as much as arming them did.
+func (l *Loop) Armed() []*Timer {
+	l.check("Armed")
+	var all []*Timer
+	for _, e := range l.timers.entries {
+		all = append(all, e.t)
+	}
+	slices.SortFunc(all, func(a, b *Timer) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq))
+	})
+	return all
+}
 
 // fire runs the timers that are due in this phase.
 func (l *Loop) fire() {

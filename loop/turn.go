@@ -8,18 +8,26 @@ import (
 // A Phase is a part of a turn.
 type Phase uint8
 
-// The phases. Stops is where members are told that the loop ends.
+// The phases. Stops is where members are told that the loop ends; Starts and
+// Ends are Options.OnStart and OnStop. Threads is none of a turn: it is what was
+// run away from the loop, and Triggers what runs within any of them.
 const (
 	Completions Phase = iota
 	Timers
 	Calls
 	Flushes
 	Stops
+	Starts
+	Ends
+	Threads
+	Triggers
 )
 
 // String returns the phase as it stands in reports.
 func (p Phase) String() string {
-	return [...]string{"a completion", "a timer", "a posted call", "a flush", "a stop"}[p]
+	return [...]string{
+		"a completion", "a timer", "a posted call", "a flush", "a stop", "a start", "an end", "a thread's work", "an event's trigger",
+	}[p]
 }
 
 // turn runs one turn, whose poll waits for limit at most, unless limit is
@@ -93,7 +101,7 @@ func (l *Loop) awake() {
 func (l *Loop) poll(timeout time.Duration) {
 	if timeout != 0 {
 		l.sleep.Store(asleep)
-		if l.calls.pending() || l.wanted() {
+		if l.calls.pending() || l.wanted() || l.pauses() {
 			l.sleep.Store(awake)
 			timeout = 0
 		}
@@ -131,6 +139,15 @@ func (l *Loop) once(p Phase) (ended bool) {
 		l.drainFlushes()
 	case Stops:
 		l.tellMembers()
+	case Starts:
+		if f := l.o.OnStart; f != nil {
+			f()
+		}
+	case Ends:
+		if f := l.o.OnStop; f != nil {
+			l.o.OnStop = nil
+			f()
+		}
 	}
 	return true
 }

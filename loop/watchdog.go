@@ -64,7 +64,7 @@ func (w *watchdog) look() {
 	}
 	w.stopf = w.l.b.Alarm(w.interval(), w.look)
 	now := w.beats.Load()
-	if now != w.last {
+	if now != w.last || state(w.l.state.Load()) == parked {
 		w.last, w.still = now, 0
 	}
 	w.still++

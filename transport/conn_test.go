@@ -330,7 +330,7 @@ func TestErrorTexts(t *testing.T) {
 	w.pair(s, c, nil)
 	w.until("both lost", func() bool { return s.lost() && c.lost() })
 	for err, want := range map[error]string{
-		s.err: "protocol tcp 127.0.0.1:1: panicked: panic in the protocol: oh",
+		s.err: "protocol tcp 127.0.0.1:1: panicked: panic: oh",
 		c.err: "read tcp " + w.ln.Addr().String() + ": lost: connection reset by peer",
 		&AcceptError{Addr: onePath, Err: syscall.EMFILE}: "accept on unix @transport-test: too many open files",
 	} {

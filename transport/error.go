@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"mobius/loop"
 	"mobius/proactor"
 )
 
@@ -68,18 +69,7 @@ func (e *ConnError) Timeout() bool {
 func (e *ConnError) Temporary() bool { return false }
 
 // A PanicError is the cause of an end of Kind Panicked.
-type PanicError struct {
-	Value any // what the protocol panicked with
-}
-
-// Error returns the value that was panicked with.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic in the protocol: %v", e.Value) }
-
-// Unwrap returns the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
+type PanicError = loop.PanicError
 
 // Errors of the writes.
 var (

@@ -15,6 +15,7 @@ import (
 const Imports = `
 NONE < internal/invariant < proactor;
 NONE < golang.org/x/sys/unix;
+NONE < internal/signals;
 NONE < internal/testenv;
 
 # The backends know the seam, and nothing above it.
@@ -24,7 +25,7 @@ proactor < sim;
 
 # The floors that never ask which backend carries them.
 proactor < loop < transport < connector;
-connector, uring, epoll, kqueue < mobius;
+connector, uring, epoll, kqueue, internal/signals < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 
@@ -54,6 +55,7 @@ var Onlys = []Only{
 	{"epoll", []string{"backend_linux.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"kqueue", []string{"backend_bsd.go", "kqueue/*/*.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"internal/sys", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
+	{"internal/signals", []string{"signals.go", "test/*/*.go"}},
 	{"internal/splice", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
 	{"internal/ready", []string{"internal/*/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go", "test/*/*.go"}},
 	{"golang.org/x/sys/unix", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go",
