@@ -45,7 +45,9 @@ func newReactor(f *reactorFlags, log io.Writer) (*mobius.Reactor, error) {
 func serve(r *mobius.Reactor, f *reactorFlags, out io.Writer, drain func(context.Context) error) error {
 	defer signal.Stop(f.signals)
 	ran := make(chan error, 1)
-	go func() { ran <- r.Run(context.Background()) }()
+	running, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() { ran <- r.Run(running) }()
 	select {
 	case err := <-ran:
 		return err
@@ -57,7 +59,7 @@ func serve(r *mobius.Reactor, f *reactorFlags, out io.Writer, drain func(context
 	drained := make(chan error, 1)
 	go func() {
 		err := drain(ctx)
-		r.Stop()
+		stop() // unlike r.Stop, also if Run has not begun yet
 		drained <- errors.Join(err, <-ran)
 	}()
 	select {
