@@ -110,7 +110,8 @@ func TestOrderOfALife(t *testing.T) {
 				t.Fatal(err)
 			}
 			ran := run(r)
-			if _, err := r.ConnectTCP(port.Addr().String(), Client{Factory: FactoryFunc(func(Address) Protocol { return noter{d, "client"} })}); err != nil {
+			client := FactoryFunc(func(Address) Protocol { return noter{d, "client"} })
+			if _, err := r.ConnectTCP(port.Addr().String(), Client{Factory: client}); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "both are connected", func() bool { return len(d.all()) == 6 })
@@ -123,7 +124,8 @@ func TestOrderOfALife(t *testing.T) {
 			slices.Sort(d.lines[4:6]) // who is told first of two is nobody's business
 			slices.Sort(d.lines[8:10])
 			d.expect(t,
-				"before startup, running: false", "drain startup, running: false", "during startup, running: true", "after startup, running: true",
+				"before startup, running: false", "drain startup, running: false",
+				"during startup, running: true", "after startup, running: true",
 				"client made", "server made",
 				"before shutdown, running: true", "drain shutdown, running: true",
 				"client lost", "server lost",
@@ -139,7 +141,10 @@ func TestStopWaitsForFutures(t *testing.T) {
 		for _, p := range []Phase{Before, Drain} {
 			r.AddSystemEventWait(p, Shutdown, func() Awaitable {
 				d.note("%v", p)
-				return DeferLater(r, 20*time.Millisecond, func() (int, error) { d.note("%v is done", p); return 0, errors.New("counts as done") })
+				return DeferLater(r, 20*time.Millisecond, func() (int, error) {
+					d.note("%v is done", p)
+					return 0, errors.New("counts as done")
+				})
 			})
 		}
 		r.AddSystemEventTrigger(During, Shutdown, d.noting("during"))

@@ -180,7 +180,8 @@ func TestDeferToThread(t *testing.T) {
 			t.Error("Goexit: no error")
 		}
 		r.CallInThread(func() { panic("in a thread") })
-		eventually(t, "the panic is logged", func() bool { return strings.Contains(text.String(), "panic in a thread's work: in a thread") })
+		const want = "panic in a thread's work: in a thread"
+		eventually(t, "the panic is logged", func() bool { return strings.Contains(text.String(), want) })
 	})
 }
 
@@ -204,7 +205,10 @@ func TestBlockingCallFromThread(t *testing.T) {
 			t.Error("a nil future: no error")
 		}
 		short, cancel := context.WithCancel(ctx)
-		if _, err := BlockingWaitFromThread(short, r, func() *Future[int] { cancel(); return loop.NewFuture[int](r.Loops()[0]) }); err != context.Canceled {
+		if _, err := BlockingWaitFromThread(short, r, func() *Future[int] {
+			cancel()
+			return loop.NewFuture[int](r.Loops()[0])
+		}); err != context.Canceled {
 			t.Errorf("the end of the context: %v", err)
 		}
 		for _, l := range r.Loops() {
