@@ -22,6 +22,14 @@ func (c *Conn) LoseConnection() { c.CloseWithError(nil) }
 // CloseWithError is LoseConnection with a reason; see [Transport].
 func (c *Conn) CloseWithError(err error) {
 	c.check()
+	if c.flags.has(covered) {
+		c.rare.cover.CloseWithError(err)
+		return
+	}
+	c.lose(err)
+}
+
+func (c *Conn) lose(err error) {
 	if !c.state.in(alive) || c.state.in(discards) {
 		return
 	}
@@ -51,6 +59,14 @@ func (c *Conn) CloseWithError(err error) {
 // [Transport].
 func (c *Conn) LoseWriteConnection() {
 	c.check()
+	if c.flags.has(covered) {
+		c.rare.cover.LoseWriteConnection()
+		return
+	}
+	c.loseWrite()
+}
+
+func (c *Conn) loseWrite() {
 	if c.state.in(writable) {
 		c.enter(shutting)
 		c.l.AtTurnEnd(&c.flush)
@@ -60,16 +76,29 @@ func (c *Conn) LoseWriteConnection() {
 // AbortConnection ends the connection by a reset; see [Transport].
 func (c *Conn) AbortConnection() {
 	c.check()
-	c.die(Aborted, "abort", closedHere)
+	if c.flags.has(covered) {
+		c.rare.cover.AbortConnection()
+		return
+	}
+	c.abort()
 }
+
+func (c *Conn) abort() { c.die(Aborted, "abort", closedHere) }
 
 // Detach gives the connection away; see [Transport].
 func (c *Conn) Detach(done func(h proactor.Handle, unread []byte, err error)) error {
 	c.check()
+	if c.flags.has(covered) {
+		return c.rare.cover.Detach(done)
+	}
+	return c.detach(done)
+}
+
+func (c *Conn) detach(done func(h proactor.Handle, unread []byte, err error)) error {
 	if !c.state.in(writable) || c.ended != nil && c.ended != io.EOF {
 		return ErrNotWritable
 	}
-	c.taker = done
+	c.seldom().taker = done
 	c.enter(detaching)
 	c.l.Cancel(&c.recv)
 	c.l.AtTurnEnd(&c.flush)
@@ -198,11 +227,11 @@ func (c *Conn) handOver() {
 }
 
 func (c *Conn) handTo(h proactor.Handle, unread []byte, err error) {
-	if c.taker == nil {
+	if c.rare == nil || c.rare.taker == nil {
 		return
 	}
 	defer c.returned()
-	taker := c.taker
-	c.taker = nil
+	taker := c.rare.taker
+	c.rare.taker = nil
 	taker(h, unread, err)
 }

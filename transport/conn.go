@@ -32,18 +32,40 @@ type Conn struct {
 	flags  flags
 	flush  loop.Flush
 
-	since  time.Duration                        // when patience began
-	rest   int                                  // what was left of the send under way when the timer last looked
-	why    *ConnError                           // the reason to be given to ConnectionLost
-	taker  func(proactor.Handle, []byte, error) // what Detach was given
+	since  time.Duration // when patience began
+	rest   int           // what was left of the send under way when the timer last looked
+	why    *ConnError    // the reason to be given to ConnectionLost
+	rare   *rare         // nil for nearly all
 	timer  loop.Timer
 	member loop.Member
 
 	local, remote proactor.Address
 }
 
+// rare is what few connections have.
+type rare struct {
+	taker func(proactor.Handle, []byte, error) // what Detach was given
+	cover Transport                            // the layer on it, if covered
+}
+
+// seldom returns c.rare, which it makes if there is none.
+func (c *Conn) seldom() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
+
+// over returns the layer on c, nil if there is none.
+func (c *Conn) over() Transport {
+	if !c.flags.has(covered) {
+		return nil
+	}
+	return c.rare.cover
+}
+
 // flags are what is independent of the state.
-type flags uint8
+type flags uint16
 
 const (
 	paused     flags = 1 << iota // PauseReading
@@ -54,6 +76,7 @@ const (
 	later                        // the end comes with the next flush, not before
 	halfCloser                   // the protocol is one
 	drainer                      // the protocol is one
+	covered                      // a layer stands on it; see Upgrade
 )
 
 func (f flags) has(x flags) bool { return f&x != 0 }
@@ -76,18 +99,24 @@ func (c *Conn) Start(p Protocol) {
 	if c.state != made {
 		panic("transport: second Start of a connection")
 	}
-	c.p = p
-	if _, ok := As[HalfCloser](p); ok {
-		c.flags |= halfCloser
-	}
-	if _, ok := As[Drainer](p); ok {
-		c.flags |= drainer
-	}
+	c.setProtocol(p)
 	c.l.Join(&c.member)
 	c.enter(open)
 	c.call(connectionMade, nil)
 	if c.state.in(alive) && c.state != detaching && c.ended == nil {
 		c.l.Resume(&c.recv) // paused or not: the end of an idle connection is noticed
+	}
+}
+
+// setProtocol makes p the connection's protocol, and notes its abilities.
+func (c *Conn) setProtocol(p Protocol) {
+	c.p = p
+	c.flags &^= halfCloser | drainer
+	if _, ok := As[HalfCloser](p); ok {
+		c.flags |= halfCloser
+	}
+	if _, ok := As[Drainer](p); ok {
+		c.flags |= drainer
 	}
 }
 
@@ -103,7 +132,7 @@ func (c *Conn) Handle() proactor.Handle { return c.recv.Handle }
 // Loop returns the loop that the connection lives on.
 func (c *Conn) Loop() *loop.Loop { return c.l }
 
-// Protocol returns what Start was given.
+// Protocol returns what Start was given, or the latest Upgrade.
 func (c *Conn) Protocol() Protocol { return c.p }
 
 func (c *Conn) check() {
@@ -158,4 +187,5 @@ func (e *events) Abandon(err error) {
 var (
 	_ Transport = (*Conn)(nil)
 	_ Queuer    = (*Conn)(nil)
+	_ Upgrader  = (*Conn)(nil)
 )

@@ -96,3 +96,13 @@ func (o *Options) zeroCopyFrom() int {
 	}
 	return o.ZeroCopyFrom
 }
+
+// Resolved returns a copy of o, which may be nil, in which every default
+// stands as a value: for layers that keep the same marks and deadlines.
+func (o *Options) Resolved() Options {
+	return Options{
+		HighWater: o.highWater(), LowWater: o.lowWater(), HardLimit: o.hardLimit(),
+		CloseTimeout: o.closeTimeout(), HalfClosedTimeout: o.halfClosedTimeout(),
+		IdleTimeout: o.idleTimeout(), ZeroCopyFrom: o.zeroCopyFrom(),
+	}
+}

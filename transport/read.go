@@ -80,6 +80,14 @@ func (c *Conn) inputEnded() {
 // PauseReading stops DataReceived; see [Transport].
 func (c *Conn) PauseReading() {
 	c.check()
+	if c.flags.has(covered) {
+		c.rare.cover.PauseReading()
+		return
+	}
+	c.pause()
+}
+
+func (c *Conn) pause() {
 	if c.state == failing {
 		c.die(Lost, "write", nil)
 	}
@@ -91,6 +99,14 @@ func (c *Conn) PauseReading() {
 // ResumeReading lets DataReceived go on; see [Transport].
 func (c *Conn) ResumeReading() {
 	c.check()
+	if c.flags.has(covered) {
+		c.rare.cover.ResumeReading()
+		return
+	}
+	c.resume()
+}
+
+func (c *Conn) resume() {
 	if !c.flags.has(paused) {
 		return
 	}

@@ -15,6 +15,13 @@ const (
 // Write queues a copy of p; see [Transport].
 func (c *Conn) Write(p []byte) (int, error) {
 	c.check()
+	if c.flags.has(covered) {
+		return c.rare.cover.Write(p)
+	}
+	return c.write(p)
+}
+
+func (c *Conn) write(p []byte) (int, error) {
 	if err := c.admit(len(p)); err != nil {
 		return 0, err
 	}
@@ -28,6 +35,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Writev queues copies of bufs; see [Transport].
 func (c *Conn) Writev(bufs [][]byte) (int, error) {
 	c.check()
+	if c.flags.has(covered) {
+		return c.rare.cover.Writev(bufs)
+	}
+	return c.writev(bufs)
+}
+
+func (c *Conn) writev(bufs [][]byte) (int, error) {
 	n := 0
 	for _, b := range bufs {
 		n += len(b)
@@ -49,6 +63,13 @@ func (c *Conn) Writev(bufs [][]byte) (int, error) {
 // WriteOwned queues buf itself; see [Transport].
 func (c *Conn) WriteOwned(buf []byte, release func()) error {
 	c.check()
+	if c.flags.has(covered) {
+		return c.rare.cover.WriteOwned(buf, release)
+	}
+	return c.writeOwned(buf, release)
+}
+
+func (c *Conn) writeOwned(buf []byte, release func()) error {
 	err := c.admit(len(buf))
 	if err != nil || len(buf) == 0 {
 		if release != nil {
@@ -63,11 +84,24 @@ func (c *Conn) WriteOwned(buf []byte, release func()) error {
 	return nil
 }
 
-// Queued returns how many bytes wait to be taken by the kernel.
-func (c *Conn) Queued() int { return c.out.n }
+// Queued returns how many bytes wait to be taken by the kernel; of a layer's
+// if one stands on the connection.
+func (c *Conn) Queued() int {
+	if q, ok := c.over().(Queuer); ok {
+		return q.Queued()
+	}
+	return c.out.n
+}
 
 // Room returns how many bytes a Write takes now.
 func (c *Conn) Room() int {
+	if q, ok := c.over().(Queuer); ok {
+		return q.Room()
+	}
+	return c.room()
+}
+
+func (c *Conn) room() int {
 	if !c.state.in(writable) {
 		return 0
 	}

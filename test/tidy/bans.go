@@ -10,7 +10,7 @@ import (
 
 // Floors are the packages that never ask which backend runs, make no system
 // call and read no clock, so that the simulator can play all of them.
-var Floors = []string{"loop", "transport", "connector", "."}
+var Floors = []string{"loop", "transport", "transport/tls", "connector", "."}
 
 func isFloor(f *File) bool { return slices.Contains(Floors, f.Dir()) && !f.IsTest() }
 

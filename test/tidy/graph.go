@@ -25,7 +25,8 @@ proactor < sim;
 
 # The floors that never ask which backend carries them.
 proactor < loop < transport < connector;
-connector, uring, epoll, kqueue, internal/signals < mobius;
+transport < transport/tls;
+connector, transport/tls, uring, epoll, kqueue, internal/signals < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 
