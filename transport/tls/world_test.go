@@ -29,6 +29,7 @@ type scene struct {
 	o              Options
 	below          transport.Options
 	recs           []*rec
+	failed         int // attempts to connect
 }
 
 func newScene(w *backends.World) *scene {
@@ -179,9 +180,19 @@ func (s *scene) listenTLS(build func() transport.Protocol) *connector.Port {
 
 // dial connects p, in clear.
 func (s *scene) dial(to proactor.Address, p transport.Protocol) *connector.Connector {
-	f := connector.Client{Factory: connector.FactoryFunc(func(proactor.Address) transport.Protocol { return p })}
-	return connector.Connect(s.l, connector.To(to), f, connector.Options{Transport: &s.below})
+	return connector.Connect(s.l, connector.To(to), &dialer{s: s, p: p}, connector.Options{Transport: &s.below})
 }
+
+// A dialer is a factory of one client.
+type dialer struct {
+	connector.ClientBase
+	s *scene
+	p transport.Protocol
+}
+
+func (d *dialer) BuildProtocol(proactor.Address) transport.Protocol { return d.p }
+
+func (d *dialer) ConnectionFailed(*connector.Connector, error) { d.s.failed++ }
 
 // dialTLS connects p over TLS.
 func (s *scene) dialTLS(to proactor.Address, p transport.Protocol) *connector.Connector {
@@ -200,7 +211,12 @@ func (s *scene) both() (server, client *rec) { return s.rec("server"), s.rec("cl
 // until turns the world until cond holds, and tells the stories if it does not.
 func (s *scene) until(what string, cond func() bool) {
 	s.Helper()
-	s.Until(what, func() bool { return cond() })
+	defer func() {
+		if s.Failed() {
+			s.Log(s.stories())
+		}
+	}()
+	s.Until(what, cond)
 }
 
 // write writes, and fails the test if that fails.
