@@ -39,9 +39,11 @@ type Backend struct {
 	pools  []*pool
 	holds  proactor.Holds
 	back   func(*proactor.Hold) // bound once
-	pinned int                  // buffers that only holds keep from the kernel
+	pinned int                  // buffers that only holds keep from the kernel, of relays that stall too
 	asked  int                  // of those, how many are being given back
 	cap    int                  // largest pinned - asked
+	fresh  []uint32             // buffers that a relay's receive has filled in this round
+	older  []uint32             // and in the one before
 
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue

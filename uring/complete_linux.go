@@ -330,8 +330,7 @@ func (b *Backend) release(id uint32) {
 			b.asked--
 		}
 		p.post(uint16(id))
-	case !f.pinned:
-		f.pinned = true
-		b.pinned++
+	default:
+		b.pin(f)
 	}
 }

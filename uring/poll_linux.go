@@ -95,6 +95,7 @@ func (b *Backend) fail(err error) error {
 func (b *Backend) prepareRound() bool {
 	b.moved, b.ticking = false, false
 	b.holds.Collect(b.back)
+	b.pinStalled()
 	if b.pinned-b.asked > b.cap {
 		b.evictToCap()
 	}

@@ -117,7 +117,11 @@ func (r *relay) received(c CQE, more bool) {
 	r.burst += n
 	r.read += int64(n)
 	r.queued += n
-	r.pieces = append(r.pieces, piece{data: data, hold: b.holds.New(data, bufferID(s.class, c.Buffer()), r)})
+	id := bufferID(s.class, c.Buffer())
+	r.pieces = append(r.pieces, piece{data: data, hold: b.holds.New(data, id, r)})
+	if p.buffers[c.Buffer()].spent {
+		b.fresh = append(b.fresh, id)
+	}
 	if s.armed && (r.queued >= relayQueue || r.policy.Bulk()) {
 		b.cancelSlot(s) // enough for now
 	}

@@ -50,7 +50,8 @@ func (b *Backend) evict() bool {
 	}
 	id := oldest.Buffer
 	if id != noBuffer {
-		if f := &b.pools[id>>16].buffers[uint16(id)]; f.pinned && !f.asked {
+		if f := &b.pools[id>>16].buffers[uint16(id)]; f.spent && !f.asked {
+			b.pin(f)
 			f.asked = true
 			b.asked++
 		}
@@ -60,6 +61,26 @@ func (b *Backend) evict() bool {
 		b.holds.Evict()
 	}
 	return true
+}
+
+// pinStalled counts the buffers that relays keep, once they have kept them for
+// a whole round: what is received in one is sent in the next, and back before the
+// one after, unless the sink takes no more.
+func (b *Backend) pinStalled() {
+	for _, id := range b.older {
+		if f := &b.pools[id>>16].buffers[uint16(id)]; f.spent {
+			b.pin(f)
+		}
+	}
+	b.fresh, b.older = b.older[:0], b.fresh
+}
+
+// pin counts a buffer that is spent and has users.
+func (b *Backend) pin(f *buffer) {
+	if !f.pinned {
+		f.pinned = true
+		b.pinned++
+	}
 }
 
 // The classes of plain buffers: a size too large costs memory that is cold in
