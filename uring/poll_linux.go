@@ -29,11 +29,12 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if invariant.Enabled && unix.Gettid() != b.tid {
 		return proactor.ErrWrongThread
 	}
-	completed := b.stats.Completed
-	if b.after.pin != nil {
-		timeout = 0 // Released is news for the caller too
-	}
+	completed, evicted := b.stats.Completed, b.stats.Evicted
+	released := b.after.pin != nil
 	b.settle() // what a panic left
+	if released || b.stats.Completed != completed {
+		timeout = 0
+	}
 	var deadline time.Duration
 	if timeout > 0 {
 		deadline = b.Now() + timeout
@@ -44,7 +45,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		} else if wait < 0 {
 			return nil
 		}
-		if !b.prepareRound() {
+		if !b.prepareRound() || b.stats.Evicted != evicted { // an Evict is news, as a Complete is
 			wait = 0
 		}
 		woken, err := b.enter(wait)
@@ -57,7 +58,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		switch {
 		case b.phase == broken:
 			return b.cause
-		case b.stats.Completed != completed || b.moved || woken || timeout == 0:
+		case b.stats.Completed != completed || b.stats.Evicted != evicted || b.moved || woken || timeout == 0:
 			return nil
 		}
 	}
