@@ -232,6 +232,7 @@ func (b *Backend) received(s *slot, c CQE, more bool) {
 		return
 	}
 	s.hungry = false
+	b.mindTheEnd(s, c)
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}

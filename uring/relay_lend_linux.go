@@ -107,6 +107,7 @@ func (r *relay) received(c CQE, more bool) {
 		return
 	}
 	s.hungry = false
+	b.mindTheEnd(s, c)
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}

@@ -62,6 +62,7 @@ type slot struct {
 	tries      uint8           // cancels for this arming that found nothing
 	class      uint8           // receiving: where the buffers come from
 	wanted     uint8           // the class to take at the next arming
+	retries    uint8           // receiving, drawing: pieces of this arming behind which the kernel saw more
 	streak     int8            // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
 	ready      proactor.Events // polling: what was seen
 	vector     int32           // sending: how many of op.Bufs are done, and how many bytes of the one after (-1: Buf)

@@ -185,7 +185,7 @@ func (b *Backend) arm(op *proactor.Op) {
 // launch begins a new arming of slot i, whose user data the entry gets.
 func (b *Backend) launch(s *slot, kind uint64, i uint32) {
 	s.generation++
-	s.armed, s.canceling, s.poll, s.tries = true, false, false, 0
+	s.armed, s.canceling, s.poll, s.tries, s.retries = true, false, false, 0, 0
 	s.user = userData(kind, s.generation, i)
 	b.inflight++
 }
