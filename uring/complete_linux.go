@@ -169,6 +169,7 @@ func (b *Backend) sent(s *slot, n int) {
 		b.failed(op, syscall.Errno(-n))
 		return
 	}
+	s.took(n)
 	b.advance(op, s, n)
 	if int(s.vector) == len(op.Bufs) {
 		b.complete(op, op.B.Done, nil)

@@ -21,6 +21,7 @@ var needs = []need{
 	{what: "receive into lent buffers", ops: []uint8{IORING_OP_RECV}, flags: IOSQE_BUFFER_SELECT,
 		register: []uint8{IORING_UNREGISTER_PBUF_RING}},
 	{what: "send", ops: []uint8{IORING_OP_SEND, IORING_OP_SENDMSG}},
+	{what: "rest before a send", ops: []uint8{IORING_OP_TIMEOUT}},
 	{what: "cancel", ops: []uint8{IORING_OP_ASYNC_CANCEL}},
 	{what: "wake and readiness", ops: []uint8{IORING_OP_POLL_ADD}},
 	{what: "cancel without a completion", feature: SkipSuccess, flags: IOSQE_CQE_SKIP_SUCCESS},

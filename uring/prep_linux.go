@@ -83,6 +83,12 @@ func (s *SQE) PrepPollMultishot(fd int, events uint32, user uint64) {
 	*s = SQE{Opcode: IORING_OP_POLL_ADD, Fd: int32(fd), Len: IORING_POLL_ADD_MULTI, OpFlags: events, UserData: user}
 }
 
+// prepTimeout completes with -ETIME after a time, which the kernel reads when it
+// takes the entry.
+func (s *SQE) prepTimeout(after *timespec, user uint64) {
+	*s = SQE{Opcode: IORING_OP_TIMEOUT, Fd: -1, Addr: address(unsafe.Pointer(after)), Len: 1, UserData: user}
+}
+
 // PrepCancel cancels the submission with the given user data. The result is 0,
 // -ENOENT (there is none, or it has completed) or -EALREADY (it is running): only the
 // target's own last completion tells that it has ended.

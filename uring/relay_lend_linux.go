@@ -166,6 +166,7 @@ func (r *relay) send(s *slot) {
 		p := r.pieces[r.first].data
 		r.asked = min(len(p), left)
 		e.PrepSend(fd, p[:r.asked], sendFlags, s.user)
+		b.refuse(e)
 		return
 	}
 	c, n := b.cell(), 0
@@ -184,8 +185,13 @@ func (r *relay) send(s *slot) {
 func (r *relay) poured(c CQE, more bool) {
 	s := r.b.slots.at(r.dst)
 	switch {
+	case s.poll && c.Res == -int32(unix.ETIME):
+		s.promise()
 	case c.Res < 0:
-		s.wait = s.wait || c.Res == -int32(unix.EAGAIN)
+		if c.Res == -int32(unix.EAGAIN) {
+			s.wait = true
+			s.took(0)
+		}
 		if err := errnoOf(c.Res); err != nil {
 			r.leave(err, proactor.Sink)
 		}
@@ -195,6 +201,7 @@ func (r *relay) poured(c CQE, more bool) {
 		}
 	default:
 		s.wait = int(c.Res) < r.asked
+		s.took(int(c.Res))
 		r.took(int(c.Res))
 	}
 	if r.evicted && !s.armed {

@@ -69,6 +69,7 @@ func (r *relay) copyIn(limit int) {
 // no more.
 func (r *relay) drain() {
 	n, errno := r.pipe.Drain(int(r.op.Relay.Dst.Index()), r.pipe.Len())
+	r.b.slots.at(r.dst).took(n)
 	if n > 0 {
 		r.progress(n, &r.b.stats.Spliced)
 	}

@@ -4,6 +4,8 @@ package uring
 
 import (
 	"syscall"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -24,10 +26,26 @@ import (
 // that reports nothing else shows that this is such a peer; from then on its
 // polls are multishot: they complete once for the hang-up, and then only when something
 // changes.
+//
+// A kernel that is short of memory for sockets (tcp(7), tcp_mem) takes nothing
+// although its poll says that there is room, again and again. After the second time in
+// a row a rest takes the poll's place, twice as long each time.
 
-// prepareRoom polls until a descriptor takes bytes again.
+// Limits of a rest: the first is 1 ms, the longest 128 ms.
+const (
+	freeMisses = 1
+	mostMisses = freeMisses + 8
+)
+
+// prepareRoom waits until a descriptor takes bytes again.
 func (b *Backend) prepareRoom(s *slot, e *SQE, h proactor.Handle) {
 	s.poll = true
+	if s.misses > freeMisses {
+		rest := (*timespec)(unsafe.Pointer(&b.cell().vectors))
+		*rest = timespec{nsec: int64(time.Millisecond) << (s.misses - freeMisses - 1)}
+		e.prepTimeout(rest, s.user)
+		return
+	}
 	fd := int(h.Index())
 	if d, _ := b.Lookup(h).User.(*descriptor); d != nil && d.handle == h && d.hungUp {
 		e.PrepPollMultishot(fd, unix.POLLOUT, s.user)
@@ -41,7 +59,7 @@ func (b *Backend) prepareRoom(s *slot, e *SQE, h proactor.Handle) {
 // ended told nothing.
 func (b *Backend) room(s *slot, h proactor.Handle, events int32, more bool) bool {
 	if events&(unix.POLLOUT|unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
-		s.wait = false
+		s.promise()
 	} else if !more {
 		descriptorOf(b.Lookup(h)).hungUp = true
 	}
@@ -51,10 +69,34 @@ func (b *Backend) room(s *slot, h proactor.Handle, events int32, more bool) bool
 	return !more
 }
 
+// promise notes that the next send should find room.
+func (s *slot) promise() { s.wait, s.told = false, true }
+
+// took notes what a send has found.
+func (s *slot) took(n int) {
+	switch {
+	case n > 0:
+		s.misses = 0
+	case s.told:
+		s.misses = min(s.misses+1, mostMisses)
+	}
+	s.told = false
+}
+
+// refuse has an entry take nothing, for tests.
+func (b *Backend) refuse(e *SQE) {
+	if b.o.inject != nil && e.Opcode == IORING_OP_SEND && b.o.inject("send", e.Len) != 0 {
+		e.Len = 0
+	}
+}
+
 // roomOrError is room for a Send.
 func (b *Backend) roomOrError(s *slot, res int32, more bool) {
 	op := s.op
-	if res < 0 {
+	if res == -int32(unix.ETIME) {
+		s.promise()
+		b.goOn(op)
+	} else if res < 0 {
 		b.failed(op, syscall.Errno(-res))
 	} else if b.room(s, op.Handle, res, more) {
 		b.goOn(op)

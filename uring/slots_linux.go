@@ -57,6 +57,8 @@ type slot struct {
 	armed      bool            // the kernel has it, or will with the next enter: a last completion will come
 	poll       bool            // sending, pouring: what is armed is a poll for room, not a send
 	wait       bool            // sending, pouring: the descriptor takes no more now; poll before the next send
+	told       bool            // sending, pouring: room was promised since the last send
+	misses     uint8           // sending, pouring: promises in a row of which nothing came
 	hungry     bool            // receiving, drawing: it starved, and has got nothing since
 	canceling  bool            // a cancel has been prepared for this arming
 	tries      uint8           // cancels for this arming that found nothing

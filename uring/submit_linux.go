@@ -227,6 +227,7 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 		}
 		b.prompt = true
 		b.prepareSend(op, s, e, fd)
+		b.refuse(e)
 	case reading:
 		e.PrepPoll(fd, unix.POLLIN, s.user)
 	case writing:
