@@ -266,11 +266,10 @@ func (e *events) Expire(*loop.Timer) {
 		c.begin(0)
 		return
 	}
-	op := "connect"
+	op, err := "connect", c.race.failures.with(os.ErrDeadlineExceeded)
 	if c.phase == resolving {
-		op = "resolve"
+		op, err = "resolve", fmt.Errorf("%s: %w", c.dest.host, err)
 	}
-	err := c.race.failures.with(os.ErrDeadlineExceeded)
 	c.fail(&transport.ConnError{Op: op, Addr: c.target, Kind: transport.TimedOut, Err: err})
 }
 

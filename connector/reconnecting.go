@@ -39,14 +39,6 @@ type Reconnecting struct {
 	over    bool
 }
 
-// The defaults of Reconnecting.
-const (
-	DefaultInitial = time.Second
-	DefaultMax     = time.Minute
-	DefaultFactor  = 2
-	DefaultJitter  = 0.2
-)
-
 // BuildProtocol is the Factory's.
 func (r *Reconnecting) BuildProtocol(peer proactor.Address) transport.Protocol {
 	return r.Factory.BuildProtocol(peer)
@@ -94,28 +86,11 @@ func (r *Reconnecting) retry(c *Connector) {
 
 // wait returns the wait before the next attempt.
 func (r *Reconnecting) wait(c *Connector) time.Duration {
-	longest := float64(orDefault(r.Max, DefaultMax))
-	factor := orDefault(r.Factor, DefaultFactor)
-	wait := float64(orDefault(r.Initial, DefaultInitial))
-	for i := 0; i < r.retries && wait < longest; i++ {
-		wait *= factor
+	b := Backoff{Initial: r.Initial, Max: r.Max, Factor: r.Factor, Jitter: r.Jitter}
+	if r.Rand == nil {
+		r.Rand = rand.New(rand.NewPCG(uint64(c.l.Now()), c.attempt)).Float64
 	}
-	wait = min(wait, longest) // or the jitter would end where all waits are too long
-	if jitter := min(orDefault(r.Jitter, DefaultJitter), 1); jitter > 0 {
-		if r.Rand == nil {
-			r.Rand = rand.New(rand.NewPCG(uint64(c.l.Now()), c.attempt)).Float64
-		}
-		wait *= 1 + jitter*(2*r.Rand()-1)
-	}
-	return time.Duration(min(wait, longest))
-}
-
-// orDefault returns v, or d if v is zero.
-func orDefault[T time.Duration | float64](v, d T) T {
-	if v == 0 {
-		return d
-	}
-	return v
+	return b.Wait(r.retries+1, r.Rand)
 }
 
 // Retries returns how many retries in a row there have been since the start or

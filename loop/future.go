@@ -83,6 +83,12 @@ func (f *Future[T]) Cancel() {
 	f.Complete(zero, ErrCanceled)
 }
 
+// Loop returns the loop on which f is completed. Any goroutine.
+func (f *Future[T]) Loop() *Loop { return f.l }
+
+// Peek returns the result, if there is one already. Loop goroutine.
+func (f *Future[T]) Peek() (v T, done bool, err error) { return f.value, f.finished, f.err }
+
 // Done returns a channel that is closed once there is a result. Any goroutine.
 func (f *Future[T]) Done() <-chan struct{} { return f.done }
 

@@ -52,6 +52,9 @@ type ConnError struct {
 
 // Error returns operation, peer, kind and cause.
 func (e *ConnError) Error() string {
+	if !e.Addr.IsValid() { // of a name that has not been looked up
+		return fmt.Sprintf("%s: %v: %v", e.Op, e.Kind, e.Err)
+	}
 	return fmt.Sprintf("%s %v %v: %v: %v", e.Op, e.Addr.Kind(), e.Addr, e.Kind, e.Err)
 }
 

@@ -29,6 +29,7 @@ transport < transport/tls;
 connector, transport/tls, uring, epoll, kqueue, internal/signals < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
+mobius < endpoint;
 
 # What only tests import.
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;

@@ -1,0 +1,132 @@
+package endpoint
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A Parser makes endpoints of descriptions. [NewParser] knows the types that
+// this package has; a program adds its own to the maps.
+//
+// Clients (Twisted's clientFromString):
+//
+//	tcp:HOST:PORT                     timeout, attemptDelay, bindAddress and the options of sockets
+//	unix:PATH                         timeout
+//
+// Servers (Twisted's serverFromString):
+//
+//	tcp:PORT[:INTERFACE[:BACKLOG]]    reusePort and the options of sockets
+//	tcp4:…, tcp6:…                    the same for one family alone
+//	unix:ADDRESS[:MODE[:BACKLOG]]     mode in octal; lockfile=0 or 1 is read and means nothing: no lock is needed
+//
+// Each argument may go by its name as well: host, port, path, interface,
+// backlog, address, mode. Times are seconds, or as in 1m30s. The options of
+// sockets are noDelay, keepAlive and userTimeout (TCP), sendBuffer and
+// recvBuffer.
+type Parser struct {
+	Clients map[string]ClientType
+	Servers map[string]ServerType
+}
+
+// A ClientType makes a client of a description of its type. p is the parser,
+// for types that wrap others.
+type ClientType func(p *Parser, r Reactor, d Description) (Client, error)
+
+// A ServerType makes a server of a description of its type.
+type ServerType func(p *Parser, r Reactor, d Description) (Server, error)
+
+// NewParser returns a parser that knows the types above.
+func NewParser() *Parser {
+	return &Parser{
+		Clients: map[string]ClientType{"tcp": tcpClient, "unix": unixClient},
+		Servers: map[string]ServerType{"tcp": tcpServer, "tcp4": tcpServer, "tcp6": tcpServer, "unix": unixServer},
+	}
+}
+
+// ParseClient is NewParser().Client.
+func ParseClient(r Reactor, text string) (Client, error) { return NewParser().Client(r, text) }
+
+// ParseServer is NewParser().Server.
+func ParseServer(r Reactor, text string) (Server, error) { return NewParser().Server(r, text) }
+
+// Client returns the client that text describes, on r.
+func (p *Parser) Client(r Reactor, text string) (Client, error) {
+	d, err := ParseDescription(text)
+	if err != nil {
+		return nil, err
+	}
+	return p.ClientOf(r, d)
+}
+
+// ClientOf is Client for a description that was read already.
+func (p *Parser) ClientOf(r Reactor, d Description) (Client, error) {
+	t, ok := p.Clients[d.Type]
+	if !ok {
+		return nil, unknownType(d, "client", p.Clients)
+	}
+	return t(p, r, d)
+}
+
+// Server returns the server that text describes, on r.
+func (p *Parser) Server(r Reactor, text string) (Server, error) {
+	d, err := ParseDescription(text)
+	if err != nil {
+		return nil, err
+	}
+	return p.ServerOf(r, d)
+}
+
+// ServerOf is Server for a description that was read already.
+func (p *Parser) ServerOf(r Reactor, d Description) (Server, error) {
+	t, ok := p.Servers[d.Type]
+	if !ok {
+		return nil, unknownType(d, "server", p.Servers)
+	}
+	return t(p, r, d)
+}
+
+func unknownType[T any](d Description, kind string, types map[string]T) error {
+	known := strings.Join(slices.Sorted(maps.Keys(types)), ", ")
+	return fmt.Errorf("endpoint %q: %q is no type of %ss: want one of %s", d, d.Type, kind, known)
+}
+
+func tcpClient(_ *Parser, r Reactor, d Description) (Client, error) {
+	a := d.Arguments("host", "port")
+	c := TCPClient{Reactor: r, Host: a.Need("host"), Port: a.Port("port", true), Options: connectOptions(a, true)}
+	return c, a.Err()
+}
+
+func unixClient(_ *Parser, r Reactor, d Description) (Client, error) {
+	a := d.Arguments("path")
+	c := UNIXClient{Reactor: r, Path: a.Need("path"), Options: connectOptions(a, false)}
+	return c, a.Err()
+}
+
+func tcpServer(_ *Parser, r Reactor, d Description) (Server, error) {
+	a := d.Arguments("port", "interface", "backlog")
+	host, port := a.Text("interface", ""), a.Port("port", true)
+	if host == "" {
+		host = map[string]string{"tcp4": "0.0.0.0", "tcp6": "::"}[d.Type]
+	}
+	s := TCPServer{Reactor: r, Addr: a.listenAddress(host, port), Options: listenOptions(a, true)}
+	if ip := s.Addr.IP(); ip.IsValid() && (d.Type == "tcp4" && !ip.Is4() || d.Type == "tcp6" && ip.Is4()) {
+		a.fail("interface is %q, which is another family than %s", host, d.Type)
+	}
+	return s, a.Err()
+}
+
+func unixServer(_ *Parser, r Reactor, d Description) (Server, error) {
+	a := d.Arguments("address", "mode", "backlog")
+	s := UNIXServer{Reactor: r, Path: a.Need("address"), Options: listenOptions(a, false)}
+	if mode := a.Int("mode", 8, 0); mode != 0 {
+		s.Options.Socket = orNew(s.Options.Socket)
+		s.Options.Socket.Mode = uint32(mode)
+		if mode > 0o777 {
+			a.fail("mode is %o, want permission bits, 1 to 777", mode)
+		}
+	}
+	a.Bool("lockfile", true)
+	return s, a.Err()
+}
