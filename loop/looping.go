@@ -175,12 +175,13 @@ func (c *LoopingCall) unwound(value any) {
 	panic(value)
 }
 
-// slot returns the slot of the schedule that the present time is in.
+// slot returns the slot of the schedule that the present time is in. That is
+// not the loop's Now, which stands still while a callback takes long.
 func (c *LoopingCall) slot() int64 {
 	if c.interval == 0 {
 		return c.last + 1
 	}
-	return int64((c.l.Now() - c.start) / c.interval)
+	return int64((c.l.b.Now() - c.start) / c.interval)
 }
 
 // next goes on after a call.
@@ -191,7 +192,8 @@ func (c *LoopingCall) next(err error) {
 	case c.interval == 0:
 		c.wait(0)
 	default:
-		c.wait(c.interval - (c.l.Now()-c.start)%c.interval)
+		now := c.l.b.Now()
+		c.wait(c.interval - (now-c.start)%c.interval + now - c.l.Now())
 	}
 }
 

@@ -20,9 +20,15 @@ import (
 // the reactor logs is in the journal. f runs the reactor, or leaves it; it is
 // closed afterwards, and nothing may be left of it.
 func eachReactor(t *testing.T, o mobius.Options, f func(t *testing.T, r *mobius.Reactor, j *journal)) {
+	eachBackend(t, func(t *testing.T, open func() (proactor.Backend, error)) { runReactor(t, o, open, f) })
+}
+
+// eachBackend runs f with what opens backends, for every kind of them. Nothing
+// may be left of them.
+func eachBackend(t *testing.T, f func(t *testing.T, open func() (proactor.Backend, error))) {
 	t.Run("sim", func(t *testing.T) {
 		net := sim.New(sim.Options{Seed: 1, Faults: sim.NoFaults, Foreign: true})
-		runReactor(t, o, func() (proactor.Backend, error) { return net.Open() }, f)
+		f(t, func() (proactor.Backend, error) { return net.Open() })
 		if err := net.Leaks(); err != nil {
 			t.Error(err)
 		}
@@ -34,7 +40,7 @@ func eachReactor(t *testing.T, o mobius.Options, f func(t *testing.T, r *mobius.
 		}
 		t.Run(name, func(t *testing.T) {
 			testenv.Leaks(t)
-			runReactor(t, o, b.Open, f)
+			f(t, b.Open)
 		})
 	}
 }
