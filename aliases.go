@@ -10,13 +10,14 @@ import (
 // What protocols and factories meet, under one name. The documentation is
 // where the types are.
 type (
-	Protocol   = transport.Protocol   // the application's end of a connection
-	HalfCloser = transport.HalfCloser // a Protocol that goes on after one direction has ended
-	Drainer    = transport.Drainer    // a Protocol that is told when to stop and to go on writing
-	Transport  = transport.Transport  // the network's end of a connection
-	ConnError  = transport.ConnError  // how a connection ended
-	Kind       = transport.Kind       // that in one word
-	PanicError = transport.PanicError // the cause, if a callback panicked
+	Protocol    = transport.Protocol    // the application's end of a connection
+	HalfCloser  = transport.HalfCloser  // a Protocol that goes on after one direction has ended
+	Drainer     = transport.Drainer     // a Protocol that is told when to stop and to go on writing
+	LogPrefixer = transport.LogPrefixer // a Protocol or a Factory that names itself in logs
+	Transport   = transport.Transport   // the network's end of a connection
+	ConnError   = transport.ConnError   // how a connection ended
+	Kind        = transport.Kind        // that in one word
+	PanicError  = transport.PanicError  // the cause, if a callback panicked
 
 	Factory       = connector.Factory       // builds protocols
 	FactoryFunc   = connector.FactoryFunc   // a Factory made of a function

@@ -26,8 +26,9 @@ type Options struct {
 
 	// Logger is told what cannot be returned to anybody: panics in protocols,
 	// slow callbacks, why io_uring is not used, that GOMAXPROCS is too low for
-	// so many loops. Default: slog.Default() as it is when New is called; to
-	// have nothing logged, slog.New(slog.DiscardHandler).
+	// so many loops; and at level Debug, which ports and connectors begin and
+	// end. Default: slog.Default() as it is when New is called; to have nothing
+	// logged, slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 
 	// Watchdog is how long one callback may run before it is logged, with its

@@ -130,7 +130,7 @@ func New(o Options) (*Reactor, error) {
 	r.signals.want = o.Signals
 	for i, b := range backends {
 		each := loop.Options{
-			Name: strconv.Itoa(i), Calls: o.Calls, Watchdog: o.Watchdog, StopTimeout: o.StopTimeout, Report: r.report,
+			Name: strconv.Itoa(i), Calls: o.Calls, Watchdog: o.Watchdog, StopTimeout: o.StopTimeout, Report: r.report, Log: log,
 		}
 		if i == 0 {
 			each.OnStart, each.OnStop = r.onStart, r.onStop

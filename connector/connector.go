@@ -193,6 +193,7 @@ func (c *Connector) begin(wait time.Duration) {
 	c.again = false
 	if !c.started {
 		c.started = true
+		logUse(c.l, "a connector starts", &c.dest, c.f)
 		c.guard(func() { doStart(c.f) })
 	}
 	if wait > 0 {
@@ -237,6 +238,7 @@ func (c *Connector) settle() {
 	c.again = false
 	if c.started {
 		c.started = false
+		logUse(c.l, "a connector is done", &c.dest, c.f)
 		c.guard(func() { doStop(c.f) })
 	}
 	c.phase = idle

@@ -1,6 +1,9 @@
 package connector
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 
@@ -129,6 +132,13 @@ func doStart(f Factory) {
 func doStop(f Factory) {
 	if s, ok := transport.As[Starter](f); ok {
 		s.DoStop()
+	}
+}
+
+// logUse logs that a port or a connector begins to use a factory, or ends.
+func logUse(l *loop.Loop, what string, where fmt.Stringer, f Factory) {
+	if log := l.Log(); log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug(what, "address", where.String(), "factory", transport.LogPrefix(f), "loop", l.Name())
 	}
 }
 

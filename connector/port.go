@@ -133,6 +133,7 @@ func (p *Port) Start() error {
 	p.state, p.stopped, p.stopErr, p.turn = listening, nil, nil, 0
 	p.l.Join(&p.member)
 	p.open.Store(true)
+	logUse(p.l, "a port starts", &p.addr, p.f)
 	for i, h := range handles {
 		p.shares[i].listen(h)
 	}
@@ -210,6 +211,7 @@ func (p *Port) confirmed(err error) {
 // close ends the port's life, once nothing of it listens any more.
 func (p *Port) close() {
 	p.state = closed
+	logUse(p.l, "a port is closed", &p.addr, p.f)
 	defer p.l.Leave(&p.member)
 	if v := guard(p.l, func() { doStop(p.f) }); v != nil && p.stopErr == nil {
 		p.stopErr = &transport.PanicError{Value: v}

@@ -39,6 +39,10 @@ type Options struct {
 	// no operation is left, the backend is still open, and whatever needs a
 	// further turn comes too late. It may block; the watchdog is gone.
 	OnStop func()
+
+	// Log is told, at level Debug, what begins and ends on the loop: ports and
+	// connectors, and which factories they serve. Default: nobody.
+	Log *slog.Logger
 }
 
 const (
@@ -119,6 +123,9 @@ func New(b proactor.Backend, o Options) *Loop {
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = defaultStopTimeout
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	l := &Loop{b: b, o: o, stale: true, done: make(chan struct{}), unpark: make(chan struct{}, 1), isParked: make(chan struct{}, 1)}
 	l.calls.limit = o.Calls
 	l.drainEnd.Func = l.Stop
@@ -188,6 +195,9 @@ func (l *Loop) Inside() bool {
 	id := l.goid.Load()
 	return id != 0 && id == goroutineID()
 }
+
+// Log returns Options.Log, never nil. Any goroutine.
+func (l *Loop) Log() *slog.Logger { return l.o.Log }
 
 // Report hands t to Options.Report. Any goroutine.
 func (l *Loop) Report(t Trouble) {

@@ -19,6 +19,7 @@ type Trouble struct {
 	Kind  TroubleKind
 	Phase Phase  // the part of the turn that it happened in
 	Loop  string // Options.Name
+	Who   string // what it happened in, if that is known: a protocol by its log prefix
 	Value any
 	Stack []byte // of the loop's goroutine: for Panicked and Goexited from where it happened
 }
@@ -27,6 +28,9 @@ type Trouble struct {
 func (t Trouble) String() string {
 	switch t.Kind {
 	case Panicked:
+		if t.Who != "" {
+			return fmt.Sprintf("panic in %s, in %v: %v", t.Who, t.Phase, t.Value)
+		}
 		return fmt.Sprintf("panic in %v: %v", t.Phase, t.Value)
 	case Goexited:
 		return fmt.Sprintf("runtime.Goexit in %v: the loop ends", t.Phase)

@@ -59,7 +59,7 @@ func (c *Conn) returned() {
 // panicked makes a panic the reason of the end, whatever the reason was
 // before.
 func (c *Conn) panicked(v any) {
-	c.l.Report(loop.Trouble{Kind: loop.Panicked, Value: v, Stack: debug.Stack()})
+	c.l.Report(loop.Trouble{Kind: loop.Panicked, Who: LogPrefix(c.p), Value: v, Stack: debug.Stack()})
 	c.die(Panicked, "protocol", &PanicError{Value: v})
 }
 

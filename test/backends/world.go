@@ -75,11 +75,18 @@ func (w *World) Loop() *loop.Loop { return w.LoopWith(loop.Options{}) }
 // LoopWith is Loop with options; Report is the world's.
 func (w *World) LoopWith(o loop.Options) *loop.Loop {
 	w.Helper()
+	return w.LoopOn(w.Open(), o)
+}
+
+// LoopOn is LoopWith on a backend that the test has made, from one of Open for
+// example.
+func (w *World) LoopOn(b proactor.Backend, o loop.Options) *loop.Loop {
+	w.Helper()
 	if o.Name == "" {
 		o.Name = strconv.Itoa(len(w.loops))
 	}
 	o.Report = func(t loop.Trouble) { w.Troubles = append(w.Troubles, t) }
-	l := loop.New(w.Open(), o)
+	l := loop.New(b, o)
 	w.loops = append(w.loops, l)
 	return l
 }

@@ -40,6 +40,7 @@ transport, sim, uring, epoll, kqueue, internal/testenv < test/backends;
 cmd/mobius, test/backends, test/backendtest, test/netbackend < test/conformance, test/dataloss, test/tidy, test/traffic, test/twisted;
 golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
+NONE < test/mutants;
 test/tidy < test/clone;
 `
 

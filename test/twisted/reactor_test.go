@@ -64,6 +64,7 @@ func runReactor(t *testing.T, o mobius.Options, open func() (proactor.Backend, e
 // A journal keeps what is logged, a line each: level, message, and what was
 // attached as key=value, without stacks.
 type journal struct {
+	least slog.Level // Info, if not set
 	mu    sync.Mutex
 	lines []string
 }
@@ -86,9 +87,10 @@ func (j *journal) count(text string) int {
 	return n
 }
 
-func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
-func (j *journal) WithAttrs([]slog.Attr) slog.Handler       { return j }
-func (j *journal) WithGroup(string) slog.Handler            { return j }
+func (j *journal) Enabled(_ context.Context, level slog.Level) bool { return level >= j.least }
+
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler { return j }
+func (j *journal) WithGroup(string) slog.Handler      { return j }
 
 func (j *journal) Handle(_ context.Context, r slog.Record) error {
 	line := r.Level.String() + " " + r.Message
