@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mobius"
+	"mobius/loop"
 )
 
 // notes are what has happened on the first loop, in order. The test reads them
@@ -173,8 +174,10 @@ func TestCase7ShutdownComesLater(t *testing.T) {
 	})
 }
 
-// A mourner notes that its connection was lost, and may panic then.
+// A mourner notes whether its connection was lost because the reactor has
+// stopped, and may panic then.
 type mourner struct {
+	r      *mobius.Reactor
 	n      *notes
 	name   string
 	panics bool
@@ -185,7 +188,7 @@ func (m *mourner) ConnectionMade(mobius.Transport) { m.made() }
 func (m *mourner) DataReceived([]byte)             {}
 
 func (m *mourner) ConnectionLost(err error) {
-	m.n.add("%s: %v", m.name, errors.Is(err, mobius.ErrStopped))
+	m.n.add("%s: %v", m.name, errors.Is(err, mobius.ErrStopped) && !m.r.Running())
 	if m.panics {
 		panic("in ConnectionLost")
 	}
@@ -214,7 +217,7 @@ func TestCase8ShutdownDisconnectsAll(t *testing.T) {
 				stop(t, r)
 			}
 		}
-		connected(t, r, &mourner{&n, "one", true, made}, &mourner{&n, "one", true, made})
+		connected(t, r, &mourner{r, &n, "one", true, made}, &mourner{r, &n, "one", true, made})
 		run(t, r)
 		n.expect(t, "one: true", "one: true")
 		if got := j.count("in ConnectionLost"); got != 2 {
@@ -255,6 +258,30 @@ func TestCase11IterateDoesNotBlock(t *testing.T) {
 		if err := r.Close(); err != nil { // here, where it was driven
 			t.Error(err)
 		}
+	})
+}
+
+// What a Crash has cut off of Startup comes in the next Run.
+func TestCase13CrashInStartup(t *testing.T) {
+	eachReactor(t, mobius.Options{}, func(t *testing.T, r *mobius.Reactor, j *journal) {
+		var n notes
+		held := loop.NewFuture[int](r.Loops()[0])
+		if _, err := r.AddSystemEventWait(mobius.Before, mobius.Startup, func() mobius.Awaitable {
+			n.add("before")
+			r.CallLater(0, func() { r.Crash() })
+			return held
+		}); err != nil {
+			t.Fatal(err)
+		}
+		when(t, r, func() {
+			n.add("running: %v", r.Running())
+			held.Complete(1, nil) // it is nobody's any more
+			r.CallLater(0, func() { stop(t, r) })
+		})
+		run(t, r)
+		n.expect(t, "before")
+		run(t, r)
+		n.expect(t, "running: true")
 	})
 }
 
@@ -313,7 +340,7 @@ func TestX22OrderOfShutdown(t *testing.T) {
 				stop(t, r)
 			}
 		}
-		connected(t, r, &mourner{&n, "lost", false, made}, &mourner{&n, "lost", false, made})
+		connected(t, r, &mourner{r, &n, "lost", false, made}, &mourner{r, &n, "lost", false, made})
 		for p := mobius.Before; p <= mobius.After; p++ {
 			trigger(t, r, p, mobius.Shutdown, func() { n.add("%v, running: %v", p, r.Running()) })
 		}

@@ -84,7 +84,7 @@ func TestCase375CallThatPostsItself(t *testing.T) {
 			}
 		}
 		var n notes
-		connected(t, r, &mourner{&n, "lost", false, made}, &mourner{&n, "lost", false, made})
+		connected(t, r, &mourner{r, &n, "lost", false, made}, &mourner{r, &n, "lost", false, made})
 		run(t, r)
 	})
 }

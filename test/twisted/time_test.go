@@ -136,7 +136,7 @@ func TestCase44DistantCall(t *testing.T) {
 			}
 		}
 		var n notes
-		connected(t, r, &mourner{&n, "lost", false, made}, &mourner{&n, "lost", false, made})
+		connected(t, r, &mourner{r, &n, "lost", false, made}, &mourner{r, &n, "lost", false, made})
 		run(t, r)
 	})
 }
@@ -392,7 +392,7 @@ func TestX15CallsForNow(t *testing.T) {
 			}
 		}
 		var n notes
-		connected(t, r, &mourner{&n, "lost", false, made}, &mourner{&n, "lost", false, made})
+		connected(t, r, &mourner{r, &n, "lost", false, made}, &mourner{r, &n, "lost", false, made})
 		run(t, r)
 		n.expect(t, "lost: true", "lost: true")
 	})

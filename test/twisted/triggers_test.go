@@ -180,6 +180,25 @@ func TestCase28TriggersAreCalledOnce(t *testing.T) {
 	})
 }
 
+// An event that waits for something is not fired again meanwhile.
+func TestCase28FiredWhileUnderWay(t *testing.T) {
+	eachReactor(t, mobius.Options{}, func(t *testing.T, r *mobius.Reactor, j *journal) {
+		var n notes
+		held := loop.NewFuture[int](r.Loops()[0])
+		if _, err := r.AddSystemEventWait(mobius.Before, custom, func() mobius.Awaitable { n.add("before"); return held }); err != nil {
+			t.Fatal(err)
+		}
+		trigger(t, r, mobius.During, custom, n.adding("during"))
+		r.CallLater(time.Millisecond, func() {
+			r.FireSystemEvent(custom)
+			n.add("fired again")
+			held.Complete(1, nil)
+		})
+		fire(t, r)
+		n.expect(t, "before", "fired again", "during")
+	})
+}
+
 func TestCase29EventsAreIndependent(t *testing.T) {
 	eachReactor(t, mobius.Options{}, func(t *testing.T, r *mobius.Reactor, j *journal) {
 		var n notes
