@@ -45,6 +45,11 @@ type Backend struct {
 	fresh  []uint32             // buffers that a relay's receive has filled in this round
 	older  []uint32             // and in the one before
 
+	mail    mail
+	inbox   sys.Message // for receives by system calls
+	letter  []byte      // what datagrams are received into by those
+	letters *letter     // unused ones
+
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue
 	moved   bool     // a relay moved bytes in this round
@@ -93,12 +98,13 @@ const cellVectors = 64
 // after is what remains to be done once the Complete under way has returned. It
 // stands in the Backend so that it is done even if Complete panics.
 type after struct {
-	op     *proactor.Op // the kernel ended its part of op, which must go on or be ended
-	recv   *proactor.Op // its Buf is lent
-	lent   []byte
-	buffer uint32 // that lent lies in
-	held   bool
-	pin    *proactor.Pin
+	op      *proactor.Op // the kernel ended its part of op, which must go on or be ended
+	recv    *proactor.Op // its Buf is lent
+	lent    []byte
+	buffer  uint32 // that lent lies in
+	held    bool
+	control []byte // lent beside it
+	pin     *proactor.Pin
 }
 
 // Name implements proactor.Backend.
@@ -120,13 +126,17 @@ func (b *Backend) Wake() { b.waker.wake() }
 func (b *Backend) Stats() proactor.Stats {
 	if b.phase != shut {
 		b.holds.Collect(b.back)
+		b.mail.holds.Collect(b.mail.back)
 	}
 	s := b.stats
 	s.PeerGone, s.Refused = b.PeerGone, b.Refused
 	s.Ops = b.ops
-	s.Holds, s.Handles = b.holds.Len(), b.Handles()
+	s.Holds, s.Handles = b.holds.Len()+b.mail.holds.Len(), b.Handles()
 	s.Pipes = b.pipes.Open()
 	for _, p := range b.pools {
+		s.Lent += len(p.buffers) - p.avail
+	}
+	if p := b.mail.pool; p != nil {
 		s.Lent += len(p.buffers) - p.avail
 	}
 	return s

@@ -29,9 +29,9 @@ var configs = []struct {
 	{"plain", Options{Plain: true}},
 	{"unrestricted", Options{Unrestricted: true}},
 	{"masked", Options{Without: Features()}},
-	{"tiny", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 512, Holds: 1}},
-	{"tiny-plain", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Plain: true}},
-	{"tiny-masked", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Without: Features()}},
+	{"tiny", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 512, Holds: 1, Datagrams: 2}},
+	{"tiny-plain", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Datagrams: 2, Plain: true}},
+	{"tiny-masked", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Datagrams: 2, Without: Features()}},
 }
 
 func onConfigs(t *testing.T, f func(t *testing.T, b *Backend)) {

@@ -76,7 +76,7 @@ func (b *Backend) Resume(op *proactor.Op) {
 	switch {
 	case op.B.State == proactor.Idle:
 		b.Submit(op)
-	case op.B.State == proactor.Active || (op.Kind != proactor.OpRecv && op.Kind != proactor.OpAccept):
+	case op.B.State == proactor.Active || !op.Kind.Streams():
 	case op.B.Where != &b.finished:
 		op.B.State = proactor.Active // the submission that the cancel ends will be armed again
 	case op.Err == proactor.ErrCanceled:

@@ -5,6 +5,7 @@ package uring
 import (
 	"io"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -61,6 +62,14 @@ func (b *Backend) dispatch(c CQE) {
 		s.relay.poured(c, more)
 	case polling:
 		b.becameReady(s, c.Res, more)
+	case collecting:
+		b.collected(s, c, more)
+	case posting:
+		b.posted(s, c.Res, more)
+	case unpacking:
+		b.unpack(s.op, c.Res)
+	case minding:
+		b.childEnded(s.op, c.Res)
 	}
 }
 
@@ -68,6 +77,10 @@ func (b *Backend) dispatch(c CQE) {
 // goes back.
 func (b *Backend) stale(c CQE, kind uint64) {
 	b.stats.Stale++
+	if kind == kindMail || kind == kindMailControl {
+		b.dropMail(c)
+		return
+	}
 	if kind < kindRecv || c.Flags&IORING_CQE_F_BUFFER == 0 || c.Res <= 0 {
 		return
 	}
@@ -90,6 +103,7 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		if invariant.Enabled {
 			vacate(e, b.slots.at(i).role)
 		}
+		b.dropLetter(b.slots.at(i))
 		b.slots.give(i)
 	}
 	if op.Kind == proactor.OpSend {
@@ -170,6 +184,9 @@ func (b *Backend) sent(s *slot, n int) {
 		return
 	}
 	s.took(n)
+	if n > 0 {
+		b.dropLetter(s) // it went with the first byte
+	}
 	b.advance(op, s, n)
 	if int(s.vector) == len(op.Bufs) {
 		b.complete(op, op.B.Done, nil)
@@ -281,12 +298,15 @@ func (b *Backend) receiveEnded(s *slot, op *proactor.Op, errno syscall.Errno) {
 func (b *Backend) takeBack() {
 	lent, op := b.after.lent, b.after.recv
 	b.after.lent, b.after.recv = nil, nil
-	if op.Kind == proactor.OpRecv && len(op.Buf) == len(lent) && &op.Buf[0] == &lent[0] {
+	receives := op.Kind == proactor.OpRecv || op.Kind == proactor.OpRecvFrom
+	if receives && len(op.Buf) == len(lent) && unsafe.SliceData(op.Buf) == unsafe.SliceData(lent) {
 		op.Buf = nil
 	}
 	if invariant.Enabled && !b.after.held {
 		invariant.Scribble(lent)
 	}
+	invariant.Scribble(b.after.control)
+	b.after.control = nil
 	b.release(b.after.buffer)
 }
 
@@ -297,9 +317,12 @@ func (b *Backend) Hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
 	}
 	b.after.held = true
 	id := b.after.buffer
-	if id == noBuffer {
+	switch {
+	case op.Kind == proactor.OpRecvFrom:
+		return b.holdMail(id, owner)
+	case id == noBuffer:
 		b.page = nil // the hold's now
-	} else {
+	default:
 		b.pools[id>>16].buffers[uint16(id)].users++
 	}
 	return b.holds.New(b.after.lent, id, owner)
@@ -317,6 +340,10 @@ func (b *Backend) unheld(h *proactor.Hold) {
 // that has it still.
 func (b *Backend) release(id uint32) {
 	if id == noBuffer {
+		return
+	}
+	if id>>16 == mailClass {
+		b.mail.release(uint16(id))
 		return
 	}
 	p := b.pools[id>>16]

@@ -329,3 +329,27 @@ func TestWithoutMasks(t *testing.T) {
 		}
 	}
 }
+
+// An Open that fails early once closed standard input: what it had not yet
+// opened had the number 0.
+func TestAFailedOpenClosesNothingElse(t *testing.T) {
+	var before, after unix.Stat_t
+	if err := unix.Fstat(0, &before); err != nil {
+		t.Fatal(err)
+	}
+	for nth, calls := 1, 1; calls >= nth; nth++ {
+		calls = 0
+		b, err := Open(Options{inject: func(string, uint32) syscall.Errno {
+			if calls++; calls == nth {
+				return unix.EPERM
+			}
+			return 0
+		}})
+		if err == nil {
+			_ = b.Close()
+		}
+		if err := unix.Fstat(0, &after); err != nil || after.Ino != before.Ino || after.Rdev != before.Rdev {
+			t.Fatalf("call %d fails, and standard input is another: %v", nth, err)
+		}
+	}
+}

@@ -20,6 +20,8 @@ var needs = []need{
 	{what: "connect", ops: []uint8{IORING_OP_CONNECT}},
 	{what: "receive into lent buffers", ops: []uint8{IORING_OP_RECV}, flags: IOSQE_BUFFER_SELECT,
 		register: []uint8{IORING_UNREGISTER_PBUF_RING}},
+	{what: "receive datagrams into lent buffers", feature: MultishotRecvmsg, ops: []uint8{IORING_OP_RECVMSG},
+		flags: IOSQE_BUFFER_SELECT, register: []uint8{IORING_UNREGISTER_PBUF_RING}},
 	{what: "send", ops: []uint8{IORING_OP_SEND, IORING_OP_SENDMSG}},
 	{what: "rest before a send", ops: []uint8{IORING_OP_TIMEOUT}},
 	{what: "cancel", ops: []uint8{IORING_OP_ASYNC_CANCEL}},
@@ -59,7 +61,7 @@ func allowList(without []Feature) []Restriction {
 // missingOps returns what the kernel cannot do for want of an operation.
 func missingOps(known *Ops) (missing []string) {
 	for _, n := range needs {
-		if slices.ContainsFunc(n.ops, func(op uint8) bool { return !known[op] }) {
+		if n.feature == "" && slices.ContainsFunc(n.ops, func(op uint8) bool { return !known[op] }) {
 			missing = append(missing, n.what)
 		}
 	}

@@ -108,6 +108,7 @@ func tearDown(t *testing.T, o Options, rng *rand.Rand) {
 	done, _ := background(b, 6, func(i int) error { return ping(addrs[i%2], uint64(i), 64<<10<<(i*2)) })
 	work := proactor.Op{Kind: proactor.OpWork, Owner: &denied{}, Func: runtime.Gosched}
 	b.Submit(&work)
+	everyOtherKind(t, b)
 	for range rng.IntN(60) {
 		if err := b.Poll(time.Millisecond); err != nil {
 			t.Fatal(err)

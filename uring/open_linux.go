@@ -53,6 +53,9 @@ func (b *Backend) open() (err error) {
 	if err := b.openPools(); err != nil {
 		return err
 	}
+	if err := b.openMail(); err != nil {
+		return err
+	}
 	if err := b.mapCells(); err != nil {
 		return fmt.Errorf("map scratch memory: %w", err)
 	}
@@ -184,6 +187,9 @@ func (b *Backend) bury(c CQE) {
 	if !c.More() {
 		b.inflight--
 	}
+	if kind := c.UserData >> kindShift; kind == kindMail || kind == kindMailControl {
+		b.dropMail(c)
+	}
 	if s := b.slots.find(c.UserData); s != nil && s.role == accepting && c.Res >= 0 {
 		_ = unix.Close(int(c.Res))
 	}
@@ -196,6 +202,7 @@ func (b *Backend) dropOps() {
 		if s.role == drawing {
 			s.relay.putPipe()
 		}
+		b.dropLetter(s)
 		if s.op != nil {
 			b.drop(s.op)
 		}
@@ -218,6 +225,9 @@ func (b *Backend) dispose() (err error) {
 	b.phase = shut
 	for _, p := range b.pools {
 		err = errors.Join(err, p.close())
+	}
+	if b.mail.pool != nil {
+		err = errors.Join(err, b.mail.pool.close())
 	}
 	b.pipes.Close()
 	if b.cells != nil {

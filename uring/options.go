@@ -18,20 +18,21 @@ type Feature string
 
 // The features, with the kernel that brought each.
 const (
-	Incremental     Feature = "incremental-buffers" // 6.12: IOU_PBUF_RING_INC, many receives share one large buffer
-	NoSQArray       Feature = "no-sqarray"          // 6.6: IORING_SETUP_NO_SQARRAY
-	NoIOWait        Feature = "no-iowait"           // 6.15: IORING_ENTER_NO_IOWAIT, waiting is not shown as disk wait
-	RegisteredRing  Feature = "registered-ring"     // 5.18: IORING_REGISTER_RING_FDS, cheaper enters
-	MultishotAccept Feature = "multishot-accept"    // 5.19: IORING_ACCEPT_MULTISHOT
-	MultishotRecv   Feature = "multishot-recv"      // 6.0: IORING_RECV_MULTISHOT
-	SendVectorized  Feature = "send-vectorized"     // 6.17: IORING_SEND_VECTORIZED; else IORING_OP_SENDMSG
-	SkipSuccess     Feature = "skip-success"        // 5.17: IOSQE_CQE_SKIP_SUCCESS, cancels complete only if they fail
-	Splice          Feature = "splice"              // splice(2) for bulk relays; else they copy
+	Incremental      Feature = "incremental-buffers" // 6.12: IOU_PBUF_RING_INC, many receives share one large buffer
+	NoSQArray        Feature = "no-sqarray"          // 6.6: IORING_SETUP_NO_SQARRAY
+	NoIOWait         Feature = "no-iowait"           // 6.15: IORING_ENTER_NO_IOWAIT, waiting is not shown as disk wait
+	RegisteredRing   Feature = "registered-ring"     // 5.18: IORING_REGISTER_RING_FDS, cheaper enters
+	MultishotAccept  Feature = "multishot-accept"    // 5.19: IORING_ACCEPT_MULTISHOT
+	MultishotRecv    Feature = "multishot-recv"      // 6.0: IORING_RECV_MULTISHOT
+	MultishotRecvmsg Feature = "multishot-recvmsg"   // 6.0: the same for datagrams; else a poll and recvmsg(2) for each
+	SendVectorized   Feature = "send-vectorized"     // 6.17: IORING_SEND_VECTORIZED; else IORING_OP_SENDMSG
+	SkipSuccess      Feature = "skip-success"        // 5.17: IOSQE_CQE_SKIP_SUCCESS, cancels complete only if they fail
+	Splice           Feature = "splice"              // splice(2) for bulk relays; else they copy
 )
 
 // Features returns all features.
 func Features() []Feature {
-	return []Feature{Incremental, NoSQArray, NoIOWait, RegisteredRing, MultishotAccept, MultishotRecv, SendVectorized,
+	return []Feature{Incremental, NoSQArray, NoIOWait, RegisteredRing, MultishotAccept, MultishotRecv, MultishotRecvmsg, SendVectorized,
 		SkipSuccess, Splice}
 }
 
@@ -49,6 +50,11 @@ type Options struct {
 	// 128 of 16 KiB and 64 of 64 KiB, between which a stream's recent sizes
 	// choose. If either is set there is one size only.
 	Buffers, BufferSize int
+
+	// Datagrams is how many buffers RecvFroms lend from, by default 128, half of
+	// which holds may keep; and DatagramSize how many bytes of a datagram each has
+	// room for, by default 65535. What is longer is cut, and its Msg says so.
+	Datagrams, DatagramSize int
 
 	// Holds is how many buffers holds may keep from the kernel before the oldest
 	// holds are asked back. By default half of the buffers, at least 1.

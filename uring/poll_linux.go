@@ -107,7 +107,8 @@ func (b *Backend) prepareRound() bool {
 	}
 	b.pumpStalled()
 	b.collectWork()
-	return b.feedStarved() && b.wakeup && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
+	mailIdle := b.feedMail()
+	return b.feedStarved() && mailIdle && b.wakeup && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
 }
 
 func (b *Backend) armWaker() {

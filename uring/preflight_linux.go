@@ -25,7 +25,8 @@ const baseFeatures = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_
 
 // A choice is what a backend uses.
 type choice struct {
-	incremental, registeredRing, noIOWait, multishotAccept, multishotRecv, sendVectorized, skipSuccess, splice bool
+	incremental, registeredRing, noIOWait, skipSuccess, splice       bool
+	multishotAccept, multishotRecv, multishotRecvmsg, sendVectorized bool
 
 	setup    uint32 // flags of the ring
 	features uint32
@@ -40,7 +41,8 @@ func (c *choice) used() map[Feature]bool {
 	return map[Feature]bool{
 		Incremental: c.incremental, NoSQArray: c.setup&IORING_SETUP_NO_SQARRAY != 0, NoIOWait: c.noIOWait,
 		RegisteredRing: c.registeredRing, MultishotAccept: c.multishotAccept, MultishotRecv: c.multishotRecv,
-		SendVectorized: c.sendVectorized, SkipSuccess: c.skipSuccess, Splice: c.splice,
+		MultishotRecvmsg: c.multishotRecvmsg,
+		SendVectorized:   c.sendVectorized, SkipSuccess: c.skipSuccess, Splice: c.splice,
 	}
 }
 
@@ -108,6 +110,10 @@ func (c *choice) try(r *Ring, want func(Feature) bool) error {
 	if want(Incremental) {
 		err := t.receive(true, c.multishotRecv)
 		c.incremental, c.why[Incremental] = err == nil, err
+	}
+	if want(MultishotRecvmsg) {
+		err := t.receiveMessages()
+		c.multishotRecvmsg, c.why[MultishotRecvmsg] = err == nil, err
 	}
 	if want(SendVectorized) {
 		err := t.sendVectors()

@@ -16,7 +16,9 @@ const (
 	kindCancel uint64 = iota // generation and slot are the target's
 	kindWake
 	kindOp
-	kindRecv // + the class of buffers
+	kindMail        // datagrams, without room for control data
+	kindMailControl // datagrams, with it
+	kindRecv        // + the class of buffers
 )
 
 const (
@@ -39,27 +41,32 @@ const (
 	connecting
 	receiving
 	sending
-	reading // receiving from what is no socket
-	writing // sending to what is no socket
-	drawing // a relay's source
-	pouring // a relay's sink
-	polling // an OpPoll
+	reading    // receiving from what is no socket
+	writing    // sending to what is no socket
+	drawing    // a relay's source
+	pouring    // a relay's sink
+	polling    // an OpPoll
+	collecting // a RecvFrom
+	posting    // a SendTo
+	unpacking  // receiving from a unix stream, with a Msg
+	minding    // an OpChild
 )
 
 // A slot is one submission at a time on behalf of an op.
 type slot struct {
 	op         *proactor.Op
-	relay      *relay // of drawing and pouring
-	user       uint64 // user data of the latest arming
+	relay      *relay  // of drawing and pouring
+	letter     *letter // posting, sending with a Msg: what goes beside the bytes
+	user       uint64  // user data of the latest arming
 	generation uint32
 	next       uint32 // in the list of free slots
 	role       role
 	armed      bool            // the kernel has it, or will with the next enter: a last completion will come
-	poll       bool            // sending, pouring: what is armed is a poll for room, not a send
-	wait       bool            // sending, pouring: the descriptor takes no more now; poll before the next send
+	poll       bool            // sending, posting, pouring: what is armed is a poll for room, not a send
+	wait       bool            // sending, posting, pouring: the descriptor takes no more now; poll before the next send
 	told       bool            // sending, pouring: room was promised since the last send
 	misses     uint8           // sending, pouring: promises in a row of which nothing came
-	hungry     bool            // receiving, drawing: it starved, and has got nothing since
+	hungry     bool            // receiving, collecting, drawing: it starved, and has got nothing since
 	canceling  bool            // a cancel has been prepared for this arming
 	tries      uint8           // cancels for this arming that found nothing
 	class      uint8           // receiving: where the buffers come from

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/invariant"
-	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -33,7 +32,7 @@ func (b *Backend) Submit(op *proactor.Op) {
 		b.finish(op, 0, proactor.ErrClosed)
 		return
 	case r == noRole:
-		b.finish(op, 0, proactor.ErrUnsupported)
+		b.finish(op, 0, unfit(op))
 		return
 	}
 	e.Busy++
@@ -48,91 +47,15 @@ func (b *Backend) Submit(op *proactor.Op) {
 			b.finish(op, 0, err)
 			return
 		}
-	case op.Kind == proactor.OpSend && op.Remaining() == 0:
-		b.finish(op, 0, nil)
+	case op.Kind == proactor.OpSend && !b.submitSend(op, e, s):
 		return
-	case op.Kind == proactor.OpSend:
-		s.vector = -1
-		b.advance(op, s, 0)
+	case r == posting && !b.submitSendTo(op, e, s):
+		return
 	case r == receiving:
 		s.class = b.classOf(e)
 		s.wanted = s.class
 	}
 	b.arm(op)
-}
-
-func roleOf(op *proactor.Op, e *sys.Entry) role {
-	if e == nil {
-		return noRole
-	}
-	switch {
-	case op.Msg != nil:
-		return noRole
-	case op.Kind == proactor.OpAccept && e.Kind == sys.Listener:
-		return accepting
-	case op.Kind == proactor.OpConnect && e.Kind == sys.Stream && op.Addr != nil:
-		return connecting
-	case op.Kind == proactor.OpRecv && e.Kind == sys.Stream:
-		return receiving
-	case op.Kind == proactor.OpSend && e.Kind == sys.Stream:
-		return sending
-	case op.Kind == proactor.OpPoll:
-		return polling
-	case op.Kind == proactor.OpRecv && e.Kind == sys.Other:
-		return reading
-	case op.Kind == proactor.OpSend && e.Kind == sys.Other:
-		return writing
-	}
-	return noRole
-}
-
-// A descriptor is what this backend remembers of a descriptor number, in
-// sys.Entry.User. It stays with the number.
-type descriptor struct {
-	handle  proactor.Handle // whose class this is
-	class   uint8
-	hungUp  bool         // the peer has ended its side: polls for room must be multishot
-	in, out *proactor.Op // active ops, kept only if invariants are compiled in
-}
-
-func descriptorOf(e *sys.Entry) *descriptor {
-	d, _ := e.User.(*descriptor)
-	if d == nil {
-		d = &descriptor{}
-		e.User = d
-	}
-	if h := e.Handle(); d.handle != h {
-		*d = descriptor{handle: h}
-	}
-	return d
-}
-
-// direction returns where e keeps the op of a role's direction.
-func (d *descriptor) direction(r role) **proactor.Op {
-	if r == accepting || r == receiving || r == reading || r == drawing {
-		return &d.in
-	}
-	return &d.out
-}
-
-// shared reports whether several ops of a role may be active on a handle.
-func shared(r role) bool { return r == polling }
-
-// occupy panics if another op of the same direction is active on the handle.
-func occupy(e *sys.Entry, op *proactor.Op, r role) {
-	if shared(r) {
-		return
-	}
-	at := descriptorOf(e).direction(r)
-	invariant.Assert(*at == nil, "uring: a second %v on handle %v", op.Kind, op.Handle)
-	*at = op
-}
-
-// vacate takes back occupy.
-func vacate(e *sys.Entry, r role) {
-	if !shared(r) {
-		*descriptorOf(e).direction(r) = nil
-	}
 }
 
 // finish ends an op that the kernel does not have: it completes in a Poll.
@@ -155,6 +78,9 @@ func (b *Backend) publish() {
 	for _, p := range b.pools {
 		p.ring.Publish()
 	}
+	if p := b.mail.pool; p != nil {
+		p.ring.Publish()
+	}
 }
 
 // arm prepares the submission of what op needs next. If there is no buffer or
@@ -168,6 +94,9 @@ func (b *Backend) arm(op *proactor.Op) {
 	case s.role == receiving && !b.anyBuffer(op, s):
 		b.pools[s.class].starve(op, s)
 		return
+	case s.role == collecting && b.mail.pool != nil && b.mail.pool.avail == 0:
+		b.mail.pool.starve(op, s)
+		return
 	}
 	e := b.entry()
 	if e == nil {
@@ -175,8 +104,11 @@ func (b *Backend) arm(op *proactor.Op) {
 		return
 	}
 	kind := kindOp
-	if s.role == receiving {
+	switch s.role {
+	case receiving:
 		kind = kindRecv + uint64(s.class)
+	case collecting:
+		kind = b.collectKind(op)
 	}
 	b.launch(s, kind, op.B.Slot)
 	b.prepare(op, s, e)
@@ -228,8 +160,12 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 		b.prompt = true
 		b.prepareSend(op, s, e, fd)
 		b.refuse(e)
-	case reading:
+	case reading, unpacking, minding:
 		e.PrepPoll(fd, unix.POLLIN, s.user)
+	case collecting:
+		b.prepareCollect(op, s, e)
+	case posting:
+		b.preparePost(op, s, e)
 	case writing:
 		e.PrepPoll(fd, unix.POLLOUT, s.user)
 	case polling:
@@ -259,6 +195,10 @@ const maxSend = 1 << 30
 
 // prepareSend sends what remains of op, or as much of it as one message takes.
 func (b *Backend) prepareSend(op *proactor.Op, s *slot, e *SQE, fd int) {
+	if s.letter != nil {
+		b.prepareLetter(s, e, fd)
+		return
+	}
 	if int(s.vector) == len(op.Bufs)-1 { // one piece is left
 		p := part(op, s.vector)[s.skip:]
 		e.PrepSend(fd, p[:min(len(p), maxSend)], sendFlags, s.user)

@@ -20,6 +20,7 @@ type Sockets struct {
 	// PeerGone and Refused count as proactor.Stats says.
 	PeerGone, Refused uint64
 
+	began   bool // Init was called
 	closed  bool
 	reserve int // a descriptor to give up when there are none left; -1 if there is none
 	zones   zones
@@ -32,23 +33,23 @@ var _ proactor.Sockets = (*Sockets)(nil)
 // Init prepares s and takes the reserve descriptor that Refuse needs.
 func (s *Sockets) Init() error {
 	fd, err := openReserve()
-	s.reserve = fd
+	s.reserve, s.began = fd, true
 	if err != nil {
 		s.reserve = -1
 	}
 	return err
 }
 
-// CloseAll closes every handle, busy or not, and the reserve descriptor. The
-// backend calls it when the kernel works on none of them any more. Nothing can be
-// opened or adopted afterwards.
+// CloseAll closes every handle, busy or not, and the reserve descriptor if Init
+// was called. The backend calls it when the kernel works on none of them any
+// more. Nothing can be opened or adopted afterwards.
 func (s *Sockets) CloseAll() {
 	s.closed = true
 	s.Each(func(e *Entry) {
 		e.Busy = 0
 		s.closeEntry(e)
 	})
-	if s.reserve >= 0 {
+	if s.began && s.reserve >= 0 {
 		unix.Close(s.reserve)
 		s.reserve = -1
 	}

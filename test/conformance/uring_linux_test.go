@@ -12,9 +12,6 @@ import (
 	"mobius/uring"
 )
 
-// uringNotYet are the kinds that rings answer with ErrUnsupported.
-var uringNotYet = []proactor.Kind{proactor.OpRecvFrom, proactor.OpSendTo, proactor.OpChild}
-
 // onUring returns a configuration for rings with the given options.
 func onUring(o uring.Options) backendtest.Config {
 	return backendtest.Config{
@@ -30,7 +27,7 @@ func onUring(o uring.Options) backendtest.Config {
 			}
 			return b
 		},
-		Unsupported: uringNotYet,
+
 		Descriptors: true,
 	}
 }
@@ -56,7 +53,7 @@ func TestUring(t *testing.T) {
 func TestUringPlain(t *testing.T) { onUring(uring.Options{Plain: true}).Run(t) }
 
 // tinyRing are limits that are reached all the time.
-var tinyRing = uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 256, Plain: true}
+var tinyRing = uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 256, Datagrams: 2, Plain: true}
 
 // TestUringTiny runs it with a submission queue of 4, a completion queue of 8,
 // two buffers of 64 and of 512 bytes, and minimum socket buffers.
