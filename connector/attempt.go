@@ -70,6 +70,9 @@ func (c *Connector) socket() (proactor.Handle, error) {
 	if c.o.Socket != nil {
 		o = *c.o.Socket
 	}
+	if err := o.Check(); err != nil {
+		return 0, err
+	}
 	o.Local = c.o.Local
 	return c.l.Sockets().Stream(c.target, &o)
 }

@@ -147,6 +147,9 @@ func (p *Port) bind() ([]proactor.Handle, error) {
 	if p.o.Socket != nil {
 		o = *p.o.Socket
 	}
+	if err := o.Check(); err != nil {
+		return nil, &transport.ConnError{Op: "listen", Addr: p.addr, Kind: transport.Failed, Err: err}
+	}
 	o.Local, o.ReusePort = proactor.Address{}, p.o.ReusePort && len(p.shares) > 1
 	count := 1
 	if o.ReusePort {

@@ -206,7 +206,7 @@ func TestLocalAddress(t *testing.T) {
 		server := s.quiet()
 		port := s.listen(server)
 		free := s.deadEnd()
-		c := Connect(s.l, To(port.Addr()), s.plant("client"), Options{Local: free, Socket: &proactor.SocketOptions{Delay: true}})
+		c := Connect(s.l, To(port.Addr()), s.plant("client"), Options{Local: free, Socket: &proactor.SocketOptions{Delay: proactor.On}})
 		s.Until("both are connected", func() bool { return c.State() == Connected && len(server.made) == 1 })
 		if server.peers[0] != free || c.Transport().LocalAddr() != free {
 			s.Errorf("the server sees %v, the client is at %v, want %v", server.peers[0], c.Transport().LocalAddr(), free)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mobius"
+	"mobius/proactor"
 )
 
 // connectOptions takes the arguments that all clients have.
@@ -57,7 +58,9 @@ func withListen(d Description, o *mobius.ListenOptions) Description {
 func socketOptions(a *Arguments, tcp bool) *mobius.SocketOptions {
 	var o mobius.SocketOptions
 	if tcp {
-		o.Delay = !a.Bool("noDelay", true)
+		if !a.Bool("noDelay", true) {
+			o.Delay = proactor.On
+		}
 		o.KeepAlive = a.Duration("keepAlive")
 		o.UserTimeout = a.Duration("userTimeout")
 	}
@@ -73,7 +76,7 @@ func withSocket(d Description, o *mobius.SocketOptions) Description {
 	if o == nil {
 		return d
 	}
-	if o.Delay {
+	if o.Delay == proactor.On {
 		d = d.With("noDelay", "no")
 	}
 	d = withTime(d, "keepAlive", o.KeepAlive)

@@ -136,7 +136,7 @@ type SocketOptions struct {
 	FreeBind  bool    // bind to an address that this host does not have, or not yet (IP_FREEBIND, ip(7))
 	V6Only    Switch  // an IPv6 socket takes IPv6 only (IPV6_V6ONLY, ipv6(7)); default: off for the wildcard, else on
 
-	Delay             bool          // TCP: leave Nagle's algorithm on (TCP_NODELAY off)
+	Delay             Switch        // TCP: Nagle's algorithm (TCP_NODELAY is off while this is on); default off
 	KeepAlive         time.Duration // TCP: idle time before the first probe; default 15 s, negative: off (TCP_KEEPIDLE)
 	KeepAliveInterval time.Duration // TCP: time between probes; default: KeepAlive (TCP_KEEPINTVL)
 	KeepAliveCount    int           // TCP: unanswered probes that end it; 0: the kernel's (TCP_KEEPCNT)

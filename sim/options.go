@@ -30,7 +30,7 @@ func (s *socket) merge(o *proactor.SocketOptions) {
 	to := &s.opt
 	to.SendBuffer = cmp.Or(o.SendBuffer, to.SendBuffer)
 	to.RecvBuffer = cmp.Or(o.RecvBuffer, to.RecvBuffer)
-	to.Delay = to.Delay || o.Delay
+	to.Delay = cmp.Or(o.Delay, to.Delay)
 	to.KeepAlive = cmp.Or(o.KeepAlive, to.KeepAlive)
 	to.KeepAliveInterval = cmp.Or(o.KeepAliveInterval, to.KeepAliveInterval)
 	to.KeepAliveCount = cmp.Or(o.KeepAliveCount, to.KeepAliveCount)
@@ -65,6 +65,7 @@ func (b *Backend) Options(h proactor.Handle) (proactor.SocketOptions, error) {
 		o.MulticastTTL = cmp.Or(o.MulticastTTL, 1)
 		o.MulticastLoop = cmp.Or(o.MulticastLoop, proactor.On)
 	case (s.kind == aStream || s.kind == aListener) && !s.local.IsUnix():
+		o.Delay = cmp.Or(o.Delay, proactor.Off)
 		if o.KeepAlive == 0 {
 			o.KeepAlive = 15e9
 		}

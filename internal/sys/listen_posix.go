@@ -26,7 +26,7 @@ type listener struct {
 // remember keeps live changes for connections accepted later.
 func (l *listener) remember(o *proactor.SocketOptions) {
 	to := &l.options
-	to.Delay = to.Delay || o.Delay
+	to.Delay = cmp.Or(o.Delay, to.Delay)
 	to.KeepAlive = cmp.Or(o.KeepAlive, to.KeepAlive)
 	to.KeepAliveInterval = cmp.Or(o.KeepAliveInterval, to.KeepAliveInterval)
 	to.KeepAliveCount = cmp.Or(o.KeepAliveCount, to.KeepAliveCount)

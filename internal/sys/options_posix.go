@@ -17,7 +17,7 @@ const DefaultKeepAlive = 15 * time.Second
 // too. On a listener this is what accepted connections inherit.
 func applyNew(fd, domain int, network proactor.Network, o *proactor.SocketOptions) error {
 	if network == proactor.TCP {
-		if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, !o.Delay); err != nil {
+		if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, o.Delay != proactor.On); err != nil {
 			return err
 		}
 		keep := o.KeepAlive
@@ -34,8 +34,8 @@ func applyNew(fd, domain int, network proactor.Network, o *proactor.SocketOption
 // applyLive sets those options of o that are not zero.
 func applyLive(fd, domain int, network proactor.Network, o *proactor.SocketOptions) error {
 	if network == proactor.TCP {
-		if o.Delay {
-			if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, false); err != nil {
+		if o.Delay != proactor.Unset {
+			if err := setBool(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, o.Delay == proactor.Off); err != nil {
 				return err
 			}
 		}

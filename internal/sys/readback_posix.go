@@ -26,7 +26,7 @@ func (s *Sockets) Options(h proactor.Handle) (o proactor.SocketOptions, err erro
 	}
 	switch e.Network {
 	case proactor.TCP:
-		o.Delay = switched(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY) == proactor.Off
+		o.Delay = opposite(switched(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY))
 		tcpOptions(fd, &o)
 	case proactor.UDP:
 		s.udpOptions(fd, int(e.Domain), &o)
@@ -49,6 +49,16 @@ func switched(fd, level, option int) proactor.Switch {
 		return proactor.On
 	}
 	return proactor.Off
+}
+
+func opposite(s proactor.Switch) proactor.Switch {
+	switch s {
+	case proactor.On:
+		return proactor.Off
+	case proactor.Off:
+		return proactor.On
+	}
+	return s
 }
 
 // udpOptions reads back what only UDP has. Of a socket for both families it

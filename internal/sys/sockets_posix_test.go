@@ -128,7 +128,7 @@ func TestSocketsAreNonBlockingCloexecNoDelay(t *testing.T) {
 func TestOptionsAreInherited(t *testing.T) {
 	s := open(t)
 	l, bound := listen(t, s, parse(t, "tcp", "127.0.0.1:0"), &proactor.SocketOptions{
-		Delay: true, KeepAlive: -1, SendBuffer: 8192, RecvBuffer: 8192,
+		Delay: proactor.On, KeepAlive: -1, SendBuffer: 8192, RecvBuffer: 8192,
 	})
 	c, err := net.Dial("tcp", bound.String())
 	if err != nil {

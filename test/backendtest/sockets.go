@@ -194,7 +194,7 @@ func s9RefuseResets(w *world) {
 
 func s9OptionsAreAccepted(w *world) {
 	o := &proactor.SocketOptions{
-		Delay: true, KeepAlive: time.Minute, UserTimeout: time.Minute, SendBuffer: 1 << 16, RecvBuffer: 1 << 16, Backlog: 10,
+		Delay: proactor.On, KeepAlive: time.Minute, UserTimeout: time.Minute, SendBuffer: 1 << 16, RecvBuffer: 1 << 16, Backlog: 10,
 	}
 	w.each(func() {
 		a, b, _ := w.connectWith(o)

@@ -74,7 +74,7 @@ func s9FlagsOfEverySocket(w *world) {
 
 func s9OptionsAreInherited(w *world) {
 	o := &proactor.SocketOptions{
-		Delay: true, KeepAlive: 40 * time.Second, UserTimeout: 7 * time.Second, SendBuffer: 50_000, RecvBuffer: 60_000,
+		Delay: proactor.On, KeepAlive: 40 * time.Second, UserTimeout: 7 * time.Second, SendBuffer: 50_000, RecvBuffer: 60_000,
 	}
 	a, b, _ := w.connectWith(o)
 	w.client.detached(a.h, func(fd int) { w.wantOptions("client", fd, o) })
@@ -89,7 +89,7 @@ func s9OptionsAreInherited(w *world) {
 
 func s9OptionsOfALiveSocket(w *world) {
 	o := &proactor.SocketOptions{
-		Delay: true, KeepAlive: 33 * time.Second, UserTimeout: 5 * time.Second, SendBuffer: 40_000, RecvBuffer: 30_000,
+		Delay: proactor.On, KeepAlive: 33 * time.Second, UserTimeout: 5 * time.Second, SendBuffer: 40_000, RecvBuffer: 30_000,
 	}
 	a, b := w.connect()
 	for _, s := range []stream{a, b} {
@@ -110,7 +110,7 @@ func (w *world) wantOptions(what string, fd int, o *proactor.SocketOptions) {
 		}
 		return v
 	}
-	if on := get(unix.IPPROTO_TCP, unix.TCP_NODELAY) != 0; on == o.Delay {
+	if on := get(unix.IPPROTO_TCP, unix.TCP_NODELAY) != 0; on == (o.Delay == proactor.On) {
 		w.Errorf("%s: TCP_NODELAY is on: %v", what, on)
 	}
 	if on := get(unix.SOL_SOCKET, unix.SO_KEEPALIVE) != 0; on != (o.KeepAlive > 0) {
