@@ -25,9 +25,9 @@ func (o *SocketOptions) Check() error {
 		name       string
 		value, max int
 	}{
-		{"Backlog", o.Backlog, math.MaxInt32}, {"Mode", int(o.Mode), maxMode}, {"KeepAliveCount", o.KeepAliveCount, maxKeepAliveCount},
-		{"NotSentLowat", o.NotSentLowat, math.MaxInt32}, {"SendBuffer", o.SendBuffer, math.MaxInt32}, {"RecvBuffer", o.RecvBuffer, math.MaxInt32},
-		{"TTL", o.TTL, 255},
+		{"Backlog", o.Backlog, math.MaxInt32}, {"Mode", int(o.Mode), maxMode}, {"TTL", o.TTL, 255},
+		{"KeepAliveCount", o.KeepAliveCount, maxKeepAliveCount}, {"NotSentLowat", o.NotSentLowat, math.MaxInt32},
+		{"SendBuffer", o.SendBuffer, math.MaxInt32}, {"RecvBuffer", o.RecvBuffer, math.MaxInt32},
 	} {
 		switch {
 		case n.name == "Mode" && n.value > n.max:

@@ -86,6 +86,10 @@ type Sockets interface {
 	// backend moves to another by Detach and Adopt.
 	Detach(h Handle) (int, error)
 
+	// Duplicate returns a descriptor more of what fd is, CLOEXEC, the caller's
+	// (dup(2)).
+	Duplicate(fd int) (int, error)
+
 	// Discard closes a descriptor that is the caller's, by Detach or in a
 	// Recv's Files, and that nobody adopts.
 	Discard(fd int) error

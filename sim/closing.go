@@ -202,5 +202,19 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 	return b.net.newFile(s), nil
 }
 
+// Duplicate returns another virtual descriptor of the same file.
+func (b *Backend) Duplicate(fd int) (int, error) {
+	b.net.mu.Lock()
+	defer b.net.mu.Unlock()
+	if err := b.mayOpen(); err != nil {
+		return 0, err
+	}
+	twins, err := b.net.duplicate([]int{fd})
+	if err != nil {
+		return 0, err
+	}
+	return twins[0], nil
+}
+
 // Discard closes a virtual descriptor; see [Net.CloseFile].
 func (b *Backend) Discard(fd int) error { return b.net.CloseFile(fd) }

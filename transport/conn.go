@@ -46,6 +46,7 @@ type Conn struct {
 type rare struct {
 	taker func(proactor.Handle, []byte, error) // what Detach was given
 	cover Transport                            // the layer on it, if covered
+	files *files                               // descriptors on their way, if it has ever had any
 }
 
 // seldom returns c.rare, which it makes if there is none.
@@ -100,6 +101,7 @@ func (c *Conn) Start(p Protocol) {
 		panic("transport: second Start of a connection")
 	}
 	c.setProtocol(p)
+	c.takeFiles()
 	c.l.Join(&c.member)
 	c.enter(open)
 	c.call(connectionMade, nil)
@@ -185,7 +187,10 @@ func (e *events) Abandon(err error) {
 }
 
 var (
-	_ Transport = (*Conn)(nil)
-	_ Queuer    = (*Conn)(nil)
-	_ Upgrader  = (*Conn)(nil)
+	_ Transport     = (*Conn)(nil)
+	_ Queuer        = (*Conn)(nil)
+	_ Upgrader      = (*Conn)(nil)
+	_ TCPTransport  = (*Conn)(nil)
+	_ UNIXTransport = (*Conn)(nil)
+	_ FileSender    = (*Conn)(nil)
 )

@@ -80,6 +80,10 @@ var (
 	// was queued.
 	ErrFull = errors.New("transport: write queue is full")
 
+	// ErrFileOverrun ends a connection on which more descriptors than bytes were
+	// to be sent (Twisted's FileDescriptorOverrun); see [FileSender].
+	ErrFileOverrun = errors.New("transport: more descriptors than bytes")
+
 	// ErrNotWritable answers a Write after the writing side was closed, by
 	// either side or by an error. errors.Is(err, net.ErrClosed) holds.
 	ErrNotWritable = fmt.Errorf("transport: writing side is closed: %w", net.ErrClosed)

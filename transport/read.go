@@ -18,16 +18,28 @@ func (c *Conn) received(op *proactor.Op) {
 
 // take deals with lent bytes: they are delivered, kept for later, or dropped.
 func (c *Conn) take(op *proactor.Op) {
+	files := c.came(op)
 	if !c.state.in(delivers) && c.state != detaching {
+		c.discard(files)
 		return
 	}
 	c.progress(paced)
 	stopped := c.flags.has(paused) || c.state == detaching
 	if !stopped && c.in.n == 0 {
-		c.data(op)
-		return
+		if files != nil {
+			c.handFiles(files)
+			files = nil
+			if !c.state.in(delivers) {
+				return
+			}
+			stopped = c.flags.has(paused)
+		}
+		if !stopped {
+			c.data(op)
+			return
+		}
 	}
-	c.keep(op)
+	c.keep(op, files)
 	if stopped && op.More {
 		// Only now: a paused connection that is idle goes on waiting, so that
 		// it learns of its peer's end.
@@ -130,7 +142,13 @@ func (c *Conn) deliver() {
 		if !c.state.in(delivers) || c.flags.has(paused) {
 			return
 		}
-		c.dataKept(c.in.pop())
+		c.handParcels()
+		if !c.state.in(delivers) || c.flags.has(paused) {
+			return
+		}
+		s := c.in.pop()
+		c.passed(len(s.bytes))
+		c.dataKept(s)
 	}
 	switch {
 	case !c.state.in(delivers) || c.flags.has(paused):
@@ -142,18 +160,30 @@ func (c *Conn) deliver() {
 }
 
 // keep keeps lent bytes for later: held if they are many, else copied.
-func (c *Conn) keep(op *proactor.Op) {
+func (c *Conn) keep(op *proactor.Op, files []int) {
+	if files != nil {
+		c.keepFiles(files)
+	}
 	if h := c.hold(op, op.N); h != nil {
 		s := c.pool.get(bare)
 		s.kind, s.bytes, s.hold = held, h.Bytes, h
 		c.in.push(s)
 		return
 	}
-	c.pool.copy(&c.in, op.Buf)
+	if files == nil {
+		c.pool.copy(&c.in, op.Buf)
+		return
+	}
+	var apart queue // so that the descriptors come between the bytes before and these
+	c.pool.copy(&apart, op.Buf)
+	for apart.head != nil {
+		c.in.push(apart.pop())
+	}
 }
 
 // dropInput forgets what was received but not delivered.
 func (c *Conn) dropInput() {
+	c.dropParcels()
 	for c.in.head != nil {
 		s := c.in.pop()
 		if s.hold != nil {

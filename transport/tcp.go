@@ -15,13 +15,17 @@ type TCPTransport interface {
 	// NoDelay reports whether small writes are sent at once, without waiting
 	// for others to join them (TCP_NODELAY, tcp(7)); the default.
 	NoDelay() (bool, error)
+
+	// SetNoDelay sets it.
 	SetNoDelay(on bool) error
 
 	// KeepAlive returns the idle time before the first probe of the peer, a
 	// negative one if there is none (SO_KEEPALIVE, socket(7); TCP_KEEPIDLE,
-	// tcp(7)). SetKeepAlive sets it, and the time between probes to the same; 0
-	// is the default, 15 s. It is rounded up to seconds.
+	// tcp(7)).
 	KeepAlive() (time.Duration, error)
+
+	// SetKeepAlive sets it, and the time between probes to the same; 0 is the
+	// default, 15 s, negative means none. It is rounded up to seconds.
 	SetKeepAlive(idle time.Duration) error
 }
 

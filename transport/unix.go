@@ -22,7 +22,7 @@ func (c *Conn) PeerCredentials() (proactor.Credentials, error) {
 	switch {
 	case c.state == dead:
 		return proactor.Credentials{}, net.ErrClosed
-	case !c.local.IsUnix() && !c.remote.IsUnix():
+	case !c.isUnix():
 		return proactor.Credentials{}, proactor.ErrUnsupported
 	}
 	return c.l.Sockets().PeerCredentials(c.recv.Handle)

@@ -131,7 +131,7 @@ func (c *Conn) written() {
 	if !c.send.Active() {
 		c.l.AtTurnEnd(&c.flush)
 	}
-	if c.out.n > c.o.highWater() && !c.flags.has(full) {
+	if (c.out.n > c.o.highWater() || c.filesQueued() > pauseFiles) && !c.flags.has(full) {
 		c.flags |= full
 		if c.flags.has(drainer) {
 			c.call(pauseWriting, nil)
@@ -144,6 +144,10 @@ func (c *Conn) transmit() {
 	if c.send.Active() || !c.state.in(alive) {
 		return
 	}
+	if c.filesQueued() > c.out.n {
+		c.die(Failed, "write", ErrFileOverrun)
+		return
+	}
 	if c.out.n == 0 {
 		c.flushed()
 		return
@@ -152,8 +156,9 @@ func (c *Conn) transmit() {
 	if c.state.in(flushable) {
 		limit = maxSendLeaving
 	}
-	if !c.zeroCopy(limit) {
+	if c.filesQueued() > 0 || !c.zeroCopy(limit) {
 		c.gather(limit)
+		c.attach()
 	}
 	c.rest = c.flying
 	c.l.Submit(&c.send)
@@ -192,6 +197,7 @@ func (c *Conn) sent(op *proactor.Op) {
 	}
 	op.Buf, op.Bufs, op.Pin = nil, nil, nil
 	c.flying = 0
+	c.detached(op)
 	c.consume(op.N)
 	c.evictAsked()
 	if !c.state.in(alive) {
@@ -246,6 +252,7 @@ func (c *Conn) drop(s *segment) {
 
 // dropOutput forgets what was not sent.
 func (c *Conn) dropOutput() {
+	c.dropFiles()
 	for c.out.head != nil {
 		c.drop(c.out.pop())
 	}
@@ -254,7 +261,7 @@ func (c *Conn) dropOutput() {
 // drained tells the protocol once that the queue is short again. The mark is
 // taken down first, since it may write so much that it is told to pause anew.
 func (c *Conn) drained() {
-	if !c.flags.has(full) || c.out.n > c.o.lowWater() {
+	if !c.flags.has(full) || c.out.n > c.o.lowWater() || c.filesQueued() > pauseFiles {
 		return
 	}
 	c.flags &^= full

@@ -103,5 +103,10 @@ func (s *Sockets) Detach(h proactor.Handle) (int, error) {
 	return int(h.Index()), nil
 }
 
+// Duplicate implements proactor.Sockets.
+func (s *Sockets) Duplicate(fd int) (int, error) {
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+}
+
 // Discard implements proactor.Sockets.
 func (s *Sockets) Discard(fd int) error { return unix.Close(fd) }

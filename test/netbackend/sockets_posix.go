@@ -240,6 +240,9 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 	return -1, proactor.ErrUnsupported
 }
 
+// Duplicate implements proactor.Sockets.
+func (b *Backend) Duplicate(int) (int, error) { return 0, proactor.ErrUnsupported }
+
 // Discard implements proactor.Sockets.
 func (b *Backend) Discard(int) error { return proactor.ErrUnsupported }
 
