@@ -88,6 +88,7 @@ func ConnectProtocol[P mobius.Protocol](ctx context.Context, c Client, p P) *mob
 // convert returns a future of f's result in another form, whose Cancel is f's.
 func convert[T, U any](f *mobius.Future[T], to func(T) U) *mobius.Future[U] {
 	out := loop.NewFuture[U](f.Loop())
+	out.OnCancel(func() { passCancel(f, out) }) // nobody else has it yet
 	Then(f, func(v T, err error) {
 		var u U
 		if err == nil {
@@ -95,7 +96,6 @@ func convert[T, U any](f *mobius.Future[T], to func(T) U) *mobius.Future[U] {
 		}
 		out.Complete(u, err)
 	})
-	on(f.Loop(), func() { out.OnCancel(func() { passCancel(f, out) }) })
 	return out
 }
 

@@ -14,11 +14,15 @@ import (
 //
 //	tcp:HOST:PORT                     timeout, attemptDelay, bindAddress and the options of sockets
 //	unix:PATH                         timeout
+//	tls:HOST:PORT                     what tcp has; certificate, privateKey, trustRoots (a file, or a directory of *.pem);
+//	                                  endpoint, another client to go by: HOST is still who is verified
+//	ssl:HOST:PORT                     the same by the names certKey, privateKey, caCertsDir
 //
 // Servers (Twisted's serverFromString):
 //
 //	tcp:PORT[:INTERFACE[:BACKLOG]]    reusePort and the options of sockets
 //	tcp4:…, tcp6:…                    the same for one family alone
+//	tls:…, ssl:…                      what tcp has; privateKey, certKey (default: the same file), extraCertChain
 //	unix:ADDRESS[:MODE[:BACKLOG]]     mode in octal; lockfile=0 or 1 is read and means nothing: no lock is needed
 //
 // Each argument may go by its name as well: host, port, path, interface,
@@ -40,8 +44,13 @@ type ServerType func(p *Parser, r Reactor, d Description) (Server, error)
 // NewParser returns a parser that knows the types above.
 func NewParser() *Parser {
 	return &Parser{
-		Clients: map[string]ClientType{"tcp": tcpClient, "unix": unixClient},
-		Servers: map[string]ServerType{"tcp": tcpServer, "tcp4": tcpServer, "tcp6": tcpServer, "unix": unixServer},
+		Clients: map[string]ClientType{
+			"tcp": parseTCPClient, "unix": parseUNIXClient, "tls": parseTLSClient, "ssl": parseTLSClient,
+		},
+		Servers: map[string]ServerType{
+			"tcp": parseTCPServer, "tcp4": parseTCPServer, "tcp6": parseTCPServer, "unix": parseUNIXServer,
+			"tls": parseTLSServer, "ssl": parseTLSServer,
+		},
 	}
 }
 
@@ -92,19 +101,19 @@ func unknownType[T any](d Description, kind string, types map[string]T) error {
 	return fmt.Errorf("endpoint %q: %q is no type of %ss: want one of %s", d, d.Type, kind, known)
 }
 
-func tcpClient(_ *Parser, r Reactor, d Description) (Client, error) {
+func parseTCPClient(_ *Parser, r Reactor, d Description) (Client, error) {
 	a := d.Arguments("host", "port")
 	c := TCPClient{Reactor: r, Host: a.Need("host"), Port: a.Port("port", true), Options: connectOptions(a, true)}
 	return c, a.Err()
 }
 
-func unixClient(_ *Parser, r Reactor, d Description) (Client, error) {
+func parseUNIXClient(_ *Parser, r Reactor, d Description) (Client, error) {
 	a := d.Arguments("path")
 	c := UNIXClient{Reactor: r, Path: a.Need("path"), Options: connectOptions(a, false)}
 	return c, a.Err()
 }
 
-func tcpServer(_ *Parser, r Reactor, d Description) (Server, error) {
+func parseTCPServer(_ *Parser, r Reactor, d Description) (Server, error) {
 	a := d.Arguments("port", "interface", "backlog")
 	host, port := a.Text("interface", ""), a.Port("port", true)
 	if host == "" {
@@ -117,7 +126,7 @@ func tcpServer(_ *Parser, r Reactor, d Description) (Server, error) {
 	return s, a.Err()
 }
 
-func unixServer(_ *Parser, r Reactor, d Description) (Server, error) {
+func parseUNIXServer(_ *Parser, r Reactor, d Description) (Server, error) {
 	a := d.Arguments("address", "mode", "backlog")
 	s := UNIXServer{Reactor: r, Path: a.Need("address"), Options: listenOptions(a, false)}
 	if mode := a.Int("mode", 8, 0); mode != 0 {

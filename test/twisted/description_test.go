@@ -51,7 +51,8 @@ func TestCase363Descriptions(t *testing.T) {
 				s.Errorf("%q: %v, %v; want an error that says %q", text, c, err, want)
 			}
 		}
-		if _, err := endpoint.ParseServer(desk{s: s}, "ftq:x"); err == nil || !strings.Contains(err.Error(), "tcp, tcp4, tcp6, unix") {
+		_, err := endpoint.ParseServer(desk{s: s}, "ftq:x")
+		if err == nil || !strings.Contains(err.Error(), "ssl, tcp, tcp4, tcp6, tls, unix") {
 			s.Errorf("an unknown type of servers: %v", err)
 		}
 	})
