@@ -158,7 +158,9 @@ func (b *Backend) posted(s *slot, res int32, more bool) {
 // or, if a unix receiver may be the reason, in turns until that one has. Its
 // queue is told only to a socket that is connected to it (unix_dgram_poll).
 func (b *Backend) awaitMailbox(op *proactor.Op, s *slot) {
-	s.took(0)
+	if b.Lookup(op.Handle).Network == proactor.UDP {
+		s.took(0) // in the queue of a unix receiver others may just have been faster
+	}
 	s.wait = true
 	l := s.letter
 	if op.Addr != nil && op.Addr.Kind() == proactor.Unixgram && !l.own && op.B.State == proactor.Active {
