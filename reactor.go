@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"mobius/loop"
+	"mobius/transport/descriptor"
 )
 
 // Errors of a Reactor.
@@ -67,6 +68,8 @@ type Reactor struct {
 	dropped  bool // connections are being lost: the loops end
 	ports    map[*Port]struct{}
 	resolver Resolver
+
+	descriptors *descriptor.Set // of the first loop
 
 	drained func() // the first loop's: ends the wait for the ports of a Shutdown; or nil
 }
@@ -137,6 +140,7 @@ func New(o Options) (*Reactor, error) {
 		}
 		r.loops = append(r.loops, loop.New(b, each))
 	}
+	r.descriptors = descriptor.NewSet(r.loops[0])
 	r.threads.init(r.loops[0], o.Threads, o.Calls)
 	return r, nil
 }

@@ -25,8 +25,8 @@ proactor < sim;
 
 # The floors that never ask which backend carries them.
 proactor < loop < transport < connector;
-transport < transport/tls;
-connector, transport/tls, uring, epoll, kqueue, internal/signals < mobius;
+transport < transport/tls, transport/descriptor;
+connector, transport/tls, transport/descriptor, uring, epoll, kqueue, internal/signals < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 mobius < endpoint;
