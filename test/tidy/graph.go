@@ -26,7 +26,8 @@ proactor < sim;
 # The floors that never ask which backend carries them.
 proactor < loop < transport < connector;
 transport < transport/tls, transport/descriptor;
-connector, transport/tls, transport/descriptor, uring, epoll, kqueue, internal/signals < mobius;
+transport < transport/pipe < transport/process;
+connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 mobius < endpoint;
