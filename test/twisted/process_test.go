@@ -313,7 +313,7 @@ func TestCase300Case301EveryPipeEndsBeforeTheChild(t *testing.T) {
 		s.spawn(p, c)
 		p.awaitEnd()
 		if p.out[1] != "out" || p.out[2] != "err" {
-			s.Errorf("output %q", p.out)
+			s.Errorf("output %v", p.out)
 		}
 		got := slices.Clone(s.events)
 		slices.Sort(got)
