@@ -87,6 +87,7 @@ func (s *socket) closeStream() {
 	s.rx.buf, s.rx.off, s.rx.arrived = nil, 0, 0
 	if p != nil {
 		p.wakeWriter() // it fails at once on a unix socket, later on TCP
+		p.wakePolls()
 	}
 }
 
