@@ -31,8 +31,8 @@ func (s *socket) pollEvents(want proactor.Events) (got proactor.Events) {
 	if want&proactor.Writable != 0 && s.readyToWrite() {
 		got |= proactor.Writable
 	}
-	if s.err != nil || s.link == broken || s.peer != nil && s.local.IsUnix() && s.peer.closed {
-		got |= proactor.Failed // the last: POLLHUP, and POLLERR of a pipe that nobody reads (poll(2))
+	if s.err != nil || s.link == broken || s.peer != nil && s.peer.process != nil && s.peer.closed {
+		got |= proactor.Failed // the last: a pipe whose other end the child has closed (poll(2))
 	}
 	return got
 }

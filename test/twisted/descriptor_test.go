@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"mobius/internal/testenv"
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/transport"
@@ -93,10 +94,43 @@ func (silence) ConnectionMade(transport.Transport) {}
 func (silence) DataReceived([]byte)                {}
 func (silence) ConnectionLost(error)               {}
 
+// An answer is what an operation has completed with.
+type answer struct {
+	err  error
+	done bool
+}
+
+func (a *answer) Complete(op *proactor.Op) { a.err, a.done = op.Err, true }
+
+// eachPolling is each on those backends that wait for descriptors and children.
+func eachPolling(t *testing.T, f func(s *scene)) {
+	t.Helper()
+	each(t, func(s *scene) {
+		s.needsPoll()
+		f(s)
+	})
+}
+
+func (s *scene) needsPoll() {
+	s.Helper()
+	h, err := s.l.Sockets().Stream(s.Address(), nil)
+	s.try(err)
+	var a answer
+	op := proactor.Op{Kind: proactor.OpPoll, Handle: h, Events: proactor.Writable, Owner: &a}
+	s.l.Submit(&op)
+	s.turns(2)
+	s.l.Cancel(&op)
+	s.Until("a poll has ended", func() bool { return a.done })
+	s.try(s.l.Sockets().CloseFD(h))
+	if a.err == proactor.ErrUnsupported {
+		testenv.Missing(s, "%s does not wait for descriptors and children", s.Kind)
+	}
+}
+
 // watched runs a case on a set, a descriptor, and a connection to its other end.
 func watched(t *testing.T, f func(s *scene, set *descriptor.Set, w *watcher, peer *transport.Conn)) {
 	t.Helper()
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		a, b := s.streams()
 		f(s, descriptor.NewSet(s.l), &watcher{s: s, name: "w", fd: a}, s.speaker(b))
 	})
@@ -163,7 +197,7 @@ func TestCase65RemovedWriterIsNotCalled(t *testing.T) {
 }
 
 func TestCase67RemoveAll(t *testing.T) {
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		a, b := s.streams()
 		r, w := &watcher{s: s, name: "r", fd: a}, &watcher{s: s, name: "w", fd: b}
@@ -235,7 +269,7 @@ func TestCase71LostAtTheLoopsEnd(t *testing.T) {
 }
 
 func TestCase72OwnDescriptorsAreNotListed(t *testing.T) {
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		s.turns(3)
 		if n := len(set.Readers()) + len(set.Writers()) + len(set.RemoveAll()); n != 0 {
@@ -250,7 +284,7 @@ func TestCase72OwnDescriptorsAreNotListed(t *testing.T) {
 }
 
 func TestCase73FilesAreAlwaysReady(t *testing.T) {
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		var fd int
 		if s.Net != nil {
 			fd = s.Net.File()
@@ -310,6 +344,38 @@ func TestCase76RemovalOfWhatWasNeverAdded(t *testing.T) {
 	})
 }
 
+func TestCase77SignalsInterruptTheWait(t *testing.T) {
+	watched(t, func(s *scene, set *descriptor.Set, w *watcher, _ *transport.Conn) {
+		s.try(set.AddReader(w))
+		sent := make(chan error, 1)
+		go func() {
+			for range 50 {
+				if err := syscall.Kill(os.Getpid(), syscall.SIGURG); err != nil { // Go's own; it is ignored
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		var err error
+		over := s.Net != nil // there nothing waits for real
+		if over {
+			err = <-sent
+		}
+		s.Until("all signals are sent", func() bool {
+			select {
+			case err = <-sent:
+				over = true
+			default:
+			}
+			return over
+		})
+		s.try(err)
+		s.expect()
+		set.RemoveReader(w)
+	})
+}
+
 func TestCase79WriterThatCanWriteNothingStays(t *testing.T) {
 	watched(t, func(s *scene, set *descriptor.Set, w *watcher, _ *transport.Conn) {
 		times := 0
@@ -325,8 +391,8 @@ func TestCase79WriterThatCanWriteNothingStays(t *testing.T) {
 
 // A number that is closed and given out again while a poll of it is active
 // brings nothing to the old owner, nor costs the new one anything.
-func TestX57NumberUsedAgain(t *testing.T) {
-	each(t, func(s *scene) {
+func TestDescriptorNumberUsedAgain(t *testing.T) {
+	eachPolling(t, func(s *scene) {
 		if s.Net != nil {
 			return // there numbers are never used again
 		}
@@ -381,7 +447,7 @@ func (w *halfWatcher) ReadConnectionLost()  { w.s.note("%s read lost", w.name) }
 func (w *halfWatcher) WriteConnectionLost() {}
 
 func TestEndOfInputOfAHalfCloser(t *testing.T) {
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		a, b := s.streams()
 		set := descriptor.NewSet(s.l)
 		w := &halfWatcher{watcher{s: s, name: "w", fd: a}}
@@ -398,7 +464,7 @@ func TestEndOfInputOfAHalfCloser(t *testing.T) {
 }
 
 func TestDescriptorThatIsNone(t *testing.T) {
-	each(t, func(s *scene) {
+	eachPolling(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		w := &watcher{s: s, name: "w", fd: -1}
 		if err := set.AddReader(w); !errors.Is(err, syscall.EBADF) {
