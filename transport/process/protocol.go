@@ -35,7 +35,12 @@ type Protocol interface {
 // A Drainer is a [Protocol] that wants to know when to stop and when to go on
 // writing to a child's descriptor. Calls for one descriptor alternate.
 type Drainer interface {
+	// PauseChildWriting is called, inside the write that does it, when more than
+	// Options.HighWater bytes are queued for the child's descriptor fd.
 	PauseChildWriting(fd int)
+
+	// ResumeChildWriting is called when that queue has fallen to
+	// Options.LowWater.
 	ResumeChildWriting(fd int)
 }
 
