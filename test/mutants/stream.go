@@ -11,7 +11,7 @@ func streamAreas() []area {
 			{"the end is told during a pause", "transport/read.go",
 				"if c.in.n == 0 && !(c.flags.has(paused) && err == io.EOF) {", "if c.in.n == 0 {"},
 			{"what a pause kept is forgotten", "transport/read.go",
-				"	c.keep(op)\n	if stopped", "	if stopped"},
+				"	c.keep(op, files)\n	if stopped", "	if stopped"},
 			{"output is dropped when the peer has finished", "transport/read.go",
 				"		c.enter(losing)\n		c.l.AtTurnEnd(&c.flush)\n	}\n}", "		c.die(Done, \"read\", io.EOF)\n	}\n}"},
 		}},

@@ -226,7 +226,8 @@ func TestCase253DescriptorBeforeBytes(t *testing.T) {
 		s.expect()
 		server.t.ResumeReading()
 		server.has(14)
-		if len(s.events) != 1 || s.events[0] != "server file after 12 bytes" && s.events[0] != "server file after 11 bytes" {
+		glued := s.Net == nil // a kernel may give the bytes before it together with those that carried it
+		if len(s.events) != 1 || s.events[0] != "server file after 12 bytes" && !(glued && s.events[0] == "server file after 11 bytes") {
 			s.Errorf("after the pause: %v", s.events)
 		}
 		for _, fd := range append(server.fds, fd) {

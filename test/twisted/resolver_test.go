@@ -222,14 +222,14 @@ func (s *scene) dead(a proactor.Address) {
 // for itself, one that fails makes room at once.
 func TestX52HappyEyeballs(t *testing.T) {
 	for name, c := range map[string]struct {
-		holes string
+		holes []string
 		want  time.Duration
-	}{"black hole": {"2001:db8::1", 250 * time.Millisecond}, "refused": {"", 0}} {
+	}{"black hole": {[]string{"2001:db8::1", "2001:db8::2"}, 250 * time.Millisecond}, "refused": {nil, 0}} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(backends.Simulate(t, sim.Options{Seed: 1, Faults: sim.NoFaults}), tcp4)
 			b := &book{knows: map[string][]netip.Addr{"both": ips("2001:db8::1", "2001:db8::2", "192.0.2.1")}}
-			if c.holes != "" {
-				s.dead(proactor.IPAddress(proactor.TCP, ips(c.holes)[0], 80))
+			for _, ip := range ips(c.holes...) {
+				s.dead(proactor.IPAddress(proactor.TCP, ip, 80))
 			}
 			four := proactor.IPAddress(proactor.TCP, ips("192.0.2.1")[0], 80)
 			p, err := connector.Listen([]*loop.Loop{s.l}, four, s.silent("server"), connector.ListenOptions{})
