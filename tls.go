@@ -43,7 +43,7 @@ func (r *Reactor) ListenTLS(addr string, config *tls.Config, f Factory) (*Port, 
 
 // ConnectTLS is ConnectTCP for protocols that speak over TLS (Twisted's
 // IReactorSSL.connectSSL). The peer is verified by config.ServerName or, if
-// that is empty, by addr's host. The protocol's ConnectionMade comes before the
+// that is empty, by addr's host (international names as A-labels). The protocol's ConnectionMade comes before the
 // handshake; a failed one is its ConnectionLost, and the factory's, with the
 // same reason. For other options, Connect with [TLSClientFactory].
 func (r *Reactor) ConnectTLS(addr string, config *tls.Config, f ClientFactory) (*Connector, error) {
@@ -56,8 +56,8 @@ func (r *Reactor) ConnectTLS(addr string, config *tls.Config, f ClientFactory) (
 	}
 	if config.ServerName == "" {
 		config = config.Clone()
-		if config.ServerName, _ = to.Host(); config.ServerName == "" {
-			config.ServerName = to.Address().IP().String()
+		if config.ServerName, err = serverName(to); err != nil {
+			return nil, err
 		}
 	}
 	secure, err := TLSClientFactory(f, config, nil)
@@ -65,6 +65,15 @@ func (r *Reactor) ConnectTLS(addr string, config *tls.Config, f ClientFactory) (
 		return nil, err
 	}
 	return r.Connect(to, secure, ConnectOptions{})
+}
+
+// serverName returns the name by which the server at a destination is
+// verified: a host's in the form in which it is looked up, or its address.
+func serverName(to Destination) (string, error) {
+	if name, _ := to.Host(); name != "" {
+		return connector.ASCIIHost(name)
+	}
+	return to.Address().IP().String(), nil
 }
 
 // StartTLS puts TLS on a transport in the middle of its stream; see

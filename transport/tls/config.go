@@ -39,6 +39,12 @@ func Check(config *tls.Config, side Side) error {
 	if err := checkCiphers(config); err != nil {
 		return err
 	}
+	for i, c := range config.Certificates {
+		if len(c.Certificate) == 0 || c.PrivateKey == nil {
+			return fmt.Errorf("tls: Certificates[%d] has %d certificates and key %T: want a chain and its key",
+				i, len(c.Certificate), c.PrivateKey)
+		}
+	}
 	if side == Client {
 		return checkClient(config)
 	}

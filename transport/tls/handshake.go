@@ -30,6 +30,7 @@ type handshake struct {
 	next   *handshake  // that waits for its turn after this one
 	queued bool
 	more   []byte // received since the step began, the loop's
+	ended  bool   // the input ends after more, the loop's
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -70,7 +71,7 @@ func (h *handshake) poke() {
 		return
 	}
 	idle := h.started || h.y.side == Server // a client speaks first
-	if idle && len(h.more) == 0 && !h.eof {
+	if idle && len(h.more) == 0 && h.ended == h.eof {
 		return
 	}
 	h.queued = true
@@ -88,7 +89,7 @@ func (p *pool) next(l *loop.Loop) {
 		}
 		p.stats.Computing++
 		h.in = append(h.in, h.more...)
-		h.more = h.more[:0]
+		h.more, h.eof = h.more[:0], h.ended
 		l.Submit(&h.op)
 	}
 }
@@ -101,20 +102,28 @@ func (h *handshake) Complete(op *proactor.Op) {
 	if y.hs != h {
 		return // the connection has ended meanwhile, and the goroutine ends by itself
 	}
-	if op.Err != nil && !h.over {
-		h.over, h.err = true, op.Err // the step was not even begun
-	}
+	failed := op.Err // then the step was not even begun
 	if len(h.out) > 0 {
-		if _, err := y.below.Write(h.out); err != nil && !h.over {
-			h.over, h.err = true, err
+		if _, err := y.below.Write(h.out); failed == nil {
+			failed = err
 		}
 		h.out = h.out[:0]
 		if y.hs != h {
 			return // the protocol, told PauseWriting, has ended it
 		}
 	}
-	if h.over {
+	switch {
+	case h.over:
+		h.end()
 		y.shaken(h)
+		return
+	case failed != nil:
+		h.end() // the goroutine still has h
+		if failed == transport.ErrNotWritable {
+			y.abandon() // the transport has ended, and will say why
+			return
+		}
+		y.unshaken(failed, nil)
 		return
 	}
 	if y.flags.has(choked) && len(h.more) <= maxUnread {

@@ -113,7 +113,7 @@ func (w *lower) ReadConnectionLost() {
 	y.flags |= eof
 	switch {
 	case y.hs != nil:
-		y.hs.eof = true
+		y.hs.ended = true
 		y.hs.poke()
 	case y.delivers():
 		y.truncated()

@@ -170,12 +170,11 @@ func (y *layer) reread() {
 
 // shaken takes the end of the handshake.
 func (y *layer) shaken(h *handshake) {
-	h.end()
-	y.timer.Stop()
 	if h.err != nil {
-		y.unshaken(h)
+		y.unshaken(h.err, h.stack)
 		return
 	}
+	y.timer.Stop()
 	y.wire.hs = nil
 	y.state = open
 	state := y.tc.ConnectionState()
@@ -223,12 +222,12 @@ func (y *layer) completed(state tls.ConnectionState) {
 
 // unshaken takes a handshake's failure. What crypto/tls has said to the peer
 // about it is flushed.
-func (y *layer) unshaken(h *handshake) {
+func (y *layer) unshaken(err error, stack []byte) {
+	y.timer.Stop()
 	y.pool.stats.Failed++
 	y.dropOutput()
-	err := h.err
 	if p, ok := err.(*transport.PanicError); ok {
-		y.panicked(p, h.stack)
+		y.panicked(p, stack)
 		return
 	}
 	var header tls.RecordHeaderError
@@ -242,4 +241,12 @@ func (y *layer) unshaken(h *handshake) {
 		return
 	}
 	y.close(transport.Failed, "handshake", err)
+}
+
+// abandon leaves the reason of a handshake's end to the transport below.
+func (y *layer) abandon() {
+	y.timer.Stop()
+	y.pool.stats.Failed++
+	y.dropOutput()
+	y.state = closing
 }
