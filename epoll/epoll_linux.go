@@ -66,6 +66,10 @@ func (s *selector) Add(h proactor.Handle) error {
 	return err
 }
 
+// AddChild implements ready.Selector: the descriptor is a pidfd, which is
+// readable once the process has ended (pidfd_open(2)).
+func (s *selector) AddChild(h proactor.Handle, _ int) error { return s.Add(h) }
+
 // Remove implements ready.Selector.
 func (s *selector) Remove(h proactor.Handle) error {
 	return unix.EpollCtl(s.fd, unix.EPOLL_CTL_DEL, int(h.Index()), nil)

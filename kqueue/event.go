@@ -20,6 +20,7 @@ const (
 	Read Filter = iota + 1
 	Write
 	User // triggered by the program
+	Proc // of a process: Ident is its number
 )
 
 // Flags are the actions and attributes of an Event (EV_…).
@@ -37,8 +38,11 @@ const (
 // Notes are the flags of a filter (NOTE_…).
 type Notes uint8
 
-// Trigger has a User event happen.
-const Trigger Notes = 1
+// The notes.
+const (
+	Trigger Notes = 1 << iota // has a User event happen
+	Exit                      // of a Proc event: the process has ended
+)
 
 // A System is kevent(2) on one queue.
 type System interface {

@@ -83,6 +83,8 @@ func (s *system) encode(k *unix.Kevent_t, ev *Event) {
 		filter = unix.EVFILT_READ
 	case Write:
 		filter = unix.EVFILT_WRITE
+	case Proc:
+		filter = unix.EVFILT_PROC
 	}
 	flags := 0
 	if ev.Flags&Add != 0 {
@@ -98,6 +100,9 @@ func (s *system) encode(k *unix.Kevent_t, ev *Event) {
 	if ev.Notes&Trigger != 0 {
 		k.Fflags = noteTrigger
 	}
+	if ev.Notes&Exit != 0 {
+		k.Fflags |= unix.NOTE_EXIT
+	}
 }
 
 func (s *system) decode(ev *Event, k *unix.Kevent_t) {
@@ -107,6 +112,8 @@ func (s *system) decode(ev *Event, k *unix.Kevent_t) {
 		ev.Filter = Read
 	case unix.EVFILT_WRITE:
 		ev.Filter = Write
+	case unix.EVFILT_PROC:
+		ev.Filter = Proc
 	}
 	if k.Flags&unix.EV_EOF != 0 {
 		ev.Flags |= EOF

@@ -18,6 +18,7 @@ type selector struct {
 	system      System
 	waker       waker
 	generations []uint32
+	children    map[uint64]proactor.Handle // by number of process
 	events      []Event
 }
 
@@ -75,8 +76,38 @@ func (s *selector) Add(h proactor.Handle) error {
 	return rerr
 }
 
+// AddChild implements ready.Selector. The event comes once, and the kernel
+// forgets it then, as it forgets the process.
+func (s *selector) AddChild(h proactor.Handle, process int) error {
+	if s.children == nil {
+		s.children = make(map[uint64]proactor.Handle)
+	}
+	change := [1]Event{{Ident: uint64(process), Filter: Proc, Flags: Add | Clear, Notes: Exit}}
+	if _, err := s.system.Kevent(change[:], nil, 0); err != nil {
+		return err
+	}
+	s.children[uint64(process)] = h
+	return nil
+}
+
+// removeChild ends watching h, if it is a child.
+func (s *selector) removeChild(h proactor.Handle) bool {
+	for process, child := range s.children {
+		if child == h {
+			delete(s.children, process)
+			change := [1]Event{{Ident: process, Filter: Proc, Flags: Delete, Notes: Exit}}
+			_, _ = s.system.Kevent(change[:], nil, 0) // ESRCH, ENOENT: it has ended
+			return true
+		}
+	}
+	return false
+}
+
 // Remove implements ready.Selector.
 func (s *selector) Remove(h proactor.Handle) error {
+	if s.removeChild(h) || uint64(h.Index()) >= uint64(len(s.generations)) {
+		return nil
+	}
 	s.generations[h.Index()] = 0
 	var err error
 	for _, filter := range [...]Filter{Read, Write} {
@@ -105,6 +136,14 @@ func (s *selector) Wait(out []ready.Event, timeout time.Duration) (int, error) {
 	k := 0
 	for i := range events[:n] {
 		ev := &events[i]
+		if ev.Filter == Proc {
+			if h, ok := s.children[ev.Ident]; ok {
+				delete(s.children, ev.Ident)
+				out[k] = ready.Event{Handle: h, Ready: ready.Readable}
+				k++
+			}
+			continue
+		}
 		if s.waker.is(ev) || ev.Ident >= uint64(len(s.generations)) || s.generations[ev.Ident] == 0 {
 			continue
 		}

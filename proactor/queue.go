@@ -11,6 +11,10 @@ type Queue struct {
 // Len returns the number of ops in q.
 func (q *Queue) Len() int { return q.n }
 
+// Front returns the oldest op, which stays in q, or nil. The next one is its
+// B.Next.
+func (q *Queue) Front() *Op { return q.head }
+
 // Push appends op, which must be in no queue.
 func (q *Queue) Push(op *Op) {
 	if op.B.Where != nil {

@@ -26,8 +26,19 @@ type mailbox struct {
 	groups []group // memberships
 }
 
-// largestDatagram is the most that one UDP datagram carries (udp(7)).
-const largestDatagram = 65507
+// largestDatagram is the most that one UDP datagram carries (udp(7)), and
+// largestLocal what one of a unix socket does, whose send buffer it must fit.
+const (
+	largestDatagram = 65507
+	largestLocal    = 212992 - 32
+)
+
+func largest(to proactor.Address) int {
+	if to.IsUnix() {
+		return largestLocal
+	}
+	return largestDatagram
+}
 
 // Packet returns a datagram socket bound to local.
 func (b *Backend) Packet(local proactor.Address, o *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
@@ -85,7 +96,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.end(op, 0, syscall.EAFNOSUPPORT)
 	case op.Msg != nil && len(op.Msg.Files) > 0 && !to.IsUnix():
 		b.end(op, 0, syscall.EOPNOTSUPP)
-	case len(op.Buf) > largestDatagram, segment > 0 && len(op.Buf) > 64*segment: // UDP_MAX_SEGMENTS
+	case len(op.Buf) > largest(to), segment > 0 && len(op.Buf) > 64*segment: // UDP_MAX_SEGMENTS
 		b.end(op, 0, syscall.EMSGSIZE)
 	case to.IsUnix() && r == nil:
 		b.end(op, 0, syscall.ENOENT)

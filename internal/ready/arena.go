@@ -110,14 +110,21 @@ type lender struct {
 	smallest     int // pieces of up to this many bytes go to small
 	cap          int // holds from which on the oldest are asked back
 
+	packets packets
+
 	op      *proactor.Op // whose bytes are lent right now
 	lent    []byte
-	from    *arena // where they lie
-	kept    bool   // somebody has held them
+	from    *arena // where they lie; nil if in a slot of packets
+	slot    int
+	kept    bool // somebody has held them
 	evicted uint64
 }
 
-const smallTag = 1 << 31
+// In the name of a buffer: where it is from.
+const (
+	smallTag  = 1 << 31
+	packetTag = 1 << 30
+)
 
 func (l *lender) init(o Options, wake func()) {
 	l.holds.Init(wake)
@@ -126,6 +133,7 @@ func (l *lender) init(o Options, wake func()) {
 	l.smallest = o.ReadBuffer / 64
 	l.small = newArena(max(1, o.ReadBuffer/8), o.Buffers, smallTag)
 	l.cap = o.Holds
+	l.packets.init(o)
 }
 
 // room returns memory to read into, nil if everything is held.
@@ -147,13 +155,36 @@ func (l *lender) lend(op *proactor.Op, room []byte, n int) {
 	l.op, l.lent, l.from, l.kept = op, p, from, false
 }
 
+// lendPacket makes the datagram in a slot what op lends.
+func (l *lender) lendPacket(op *proactor.Op, slot int) {
+	p := l.packets.bytes(slot)
+	op.Buf = p
+	l.op, l.lent, l.from, l.slot, l.kept = op, p, nil, slot, false
+}
+
+// keep pins what is lent, and returns where it lies from now on. A small
+// datagram is copied.
+func (l *lender) keep() ([]byte, uint32) {
+	if l.from != nil {
+		return l.lent, l.from.hold(len(l.lent))
+	}
+	if len(l.lent) <= l.smallest {
+		if s := l.small.room(len(l.lent)); s != nil {
+			n := copy(s, l.lent)
+			return s[:n:n], l.small.hold(n)
+		}
+	}
+	return l.lent, l.packets.take(l.slot) | packetTag
+}
+
 // hold keeps what op lends.
 func (l *lender) hold(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
 	if l.op != op || l.kept {
 		panic("ready: Hold of an op that is not lending, or twice")
 	}
 	l.kept = true
-	return l.holds.New(l.lent, l.from.hold(len(l.lent)), owner)
+	bytes, buffer := l.keep()
+	return l.holds.New(bytes, buffer, owner)
 }
 
 // end ends the lending after Complete. The op may be its owner's again, and
@@ -176,15 +207,18 @@ func (l *lender) collect() { l.holds.Collect(l.back) }
 
 func (l *lender) takeBack(h *proactor.Hold) {
 	invariant.Scribble(h.Bytes)
-	if h.Buffer&smallTag != 0 {
+	switch {
+	case h.Buffer&smallTag != 0:
 		l.small.release(h.Buffer &^ smallTag)
-	} else {
+	case h.Buffer&packetTag != 0:
+		l.packets.release(h.Buffer &^ packetTag)
+	default:
 		l.large.release(h.Buffer)
 	}
 }
 
 // pinned returns the number of buffers that somebody holds.
-func (l *lender) pinned() int { return l.large.pinned + l.small.pinned }
+func (l *lender) pinned() int { return l.large.pinned + l.small.pinned + l.packets.pinned }
 
 // over reports whether more is held than should be.
 func (l *lender) over() bool { return l.holds.Len() > l.cap || l.crowded() }
@@ -192,14 +226,14 @@ func (l *lender) over() bool { return l.holds.Len() > l.cap || l.crowded() }
 // crowded reports whether holds pin more than half of the buffers: then there
 // are few for the others to share.
 func (l *lender) crowded() bool {
-	return l.large.pinned > (l.large.limit+1)/2 || l.small.pinned > (l.small.limit+1)/2
+	return l.large.pinned > (l.large.limit+1)/2 || l.small.pinned > (l.small.limit+1)/2 || l.packets.crowded()
 }
 
 // relieve asks the oldest holds back: those beyond the cap, or, when buffers
 // are short, about as many as keep one. It reports whether there were any.
 func (l *lender) relieve() bool {
 	n := l.holds.Len() - l.cap
-	if l.crowded() || l.room() == nil {
+	if l.crowded() || l.room() == nil || !l.packets.any() {
 		n = max(n, l.holds.Len()/max(1, l.pinned()), 1)
 	}
 	asked := l.evicted

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mobius/internal/invariant"
 	"mobius/internal/splice"
 	"mobius/internal/sys"
@@ -29,6 +31,9 @@ type Backend struct {
 	workers sys.Workers
 	vectors sys.Vectors
 	raw     sys.RawAddr
+	message sys.Message
+	out     sys.Batch // of SendTo ops
+	pollFD  [1]unix.PollFd
 
 	events []Event
 	at, n  int // events[at:n] have not been dispatched
@@ -36,8 +41,15 @@ type Backend struct {
 	todo    proactor.Queue // to be tried in the next flush
 	starved proactor.Queue // Recvs that found no buffer, in order
 	later   proactor.Queue // to be tried after laterAt: the kernel has no event for them
+	thirsty proactor.Queue // RecvFroms that found no buffer, in order
 	laterAt time.Duration
-	feeding bool // starved is being served
+	feeding bool // starved or thirsty is being served
+
+	senders     []proactor.Handle // with SendTo ops that are to be tried
+	lateSenders []proactor.Handle // the same, after laterAt
+	sender      proactor.Handle   // whose ops are being tried
+	full        []proactor.Address
+	parcels     map[*proactor.Op]parcel
 
 	pipes  splice.Pool
 	blocks [][]byte // for relays, unused
@@ -103,24 +115,27 @@ func (b *Backend) Submit(op *proactor.Op) {
 		b.assertFree(d, op)
 	}
 	op.Begin()
+	op.B.Flags = 0
 	b.stats.Submitted++
 	b.ops++
 	if op.Kind == proactor.OpRelay {
 		b.beginRelay(op)
 	}
-	b.occupy(d, op)
+	if d != nil {
+		b.occupy(d, op)
+		b.pack(op)
+	}
 	b.todo.Push(op)
 }
 
 // occupy makes op the one that works on its descriptors in its directions. An
 // op on a stale handle occupies nothing, and meets its end in the next flush.
 func (b *Backend) occupy(d *desc, op *proactor.Op) {
-	if d == nil {
-		return
-	}
 	switch op.Kind {
-	case proactor.OpAccept, proactor.OpRecv:
+	case proactor.OpAccept, proactor.OpRecv, proactor.OpRecvFrom, proactor.OpChild:
 		d.in = op
+	case proactor.OpSendTo, proactor.OpPoll:
+		d.others++
 	case proactor.OpConnect:
 		d.out = op
 	case proactor.OpSend:
@@ -142,6 +157,9 @@ func (b *Backend) vacate(op *proactor.Op) {
 		if d.out == op {
 			d.out = nil
 		}
+		if op.Kind == proactor.OpSendTo || op.Kind == proactor.OpPoll {
+			d.others--
+		}
 	}
 	if op.Kind != proactor.OpRelay {
 		return
@@ -161,7 +179,7 @@ func (b *Backend) assertFree(d *desc, op *proactor.Op) {
 	case proactor.OpRelay:
 		out = b.desc(op.Relay.Dst)
 		fallthrough
-	case proactor.OpAccept, proactor.OpRecv:
+	case proactor.OpAccept, proactor.OpRecv, proactor.OpRecvFrom, proactor.OpChild:
 		invariant.Assert(d.in == nil, "%v on a handle that is being read from", op.Kind)
 	}
 	switch op.Kind {
@@ -182,7 +200,7 @@ func (b *Backend) Cancel(op *proactor.Op) {
 		}
 		return
 	}
-	if op.B.Where == &b.starved || op.B.Where == &b.later {
+	if op.B.Where != nil && op.B.Where != &b.todo && op.B.Flags&(wasSent|wasRefused) == 0 {
 		op.B.Where.Remove(op)
 	}
 	b.again(op)

@@ -14,6 +14,12 @@ func (b *Backend) Close() error {
 	}
 	b.closed = true
 	b.workers.Close()
+	for op := range b.parcels {
+		b.unpack(op)
+	}
+	if b.lender.packets.op != nil && b.inside == nil {
+		b.lender.packets.drop() // a panic has left them
+	}
 	err := b.waker.close()
 	b.pipes.Close()
 	b.CloseAll()

@@ -1,6 +1,8 @@
 package ready
 
 import (
+	"golang.org/x/sys/unix"
+
 	"mobius/internal/sys"
 	"mobius/proactor"
 )
@@ -13,8 +15,24 @@ type desc struct {
 	kind    sys.Kind
 	domain  uint8
 	bits    bits
-	pins    uint16     // Sends whose Released has not been called
+	others  uint32     // Sends whose Released has not been called, active SendTo and Poll ops
 	cursor  sys.Cursor // of the Send at work
+	extra   *extra     // of those that have had a SendTo or a Poll; it stays with the number
+}
+
+// An extra is what a desc needs for ops of which there may be several.
+type extra struct {
+	sends  proactor.Queue // SendTo ops, in order
+	polls  proactor.Queue // Poll ops that wait for an event
+	listed bool           // the desc is in senders or in lateSenders
+}
+
+// more returns d's extra.
+func (d *desc) more() *extra {
+	if d.extra == nil {
+		d.extra = &extra{}
+	}
+	return d.extra
 }
 
 // bits are what is known of a descriptor's readiness.
@@ -41,7 +59,7 @@ func (b *Backend) desc(h proactor.Handle) *desc {
 		return nil
 	}
 	d = b.descs.Grow(h.Index())
-	*d = desc{handle: h, kind: e.Kind, domain: e.Domain, bits: mayWrite}
+	*d = desc{handle: h, kind: e.Kind, domain: e.Domain, bits: mayWrite, extra: d.extra}
 	if e.Kind != sys.Listener && e.Network != proactor.TCP {
 		// A unix stream's read ends where descriptors were passed along
 		// (unix(7)), a terminal's at the end of a line.
@@ -55,7 +73,12 @@ func (b *Backend) watch(d *desc) error {
 	if d.bits&watched != 0 {
 		return nil
 	}
-	err := b.selector.Add(d.handle)
+	var err error
+	if d.kind == sys.Child {
+		err = b.selector.AddChild(d.handle, b.Lookup(d.handle).Process())
+	} else {
+		err = b.selector.Add(d.handle)
+	}
 	if err == ErrUnwatchable {
 		d.bits |= always | exhaust | mayRead | mayWrite
 		err = nil
@@ -74,7 +97,7 @@ func (d *desc) drained() {
 }
 
 // busy reports whether the descriptor must stay open.
-func (d *desc) busy() bool { return d.in != nil || d.out != nil || d.pins > 0 }
+func (d *desc) busy() bool { return d.in != nil || d.out != nil || d.others > 0 }
 
 // CloseFD implements proactor.Sockets.
 func (b *Backend) CloseFD(h proactor.Handle) error {
@@ -82,7 +105,11 @@ func (b *Backend) CloseFD(h proactor.Handle) error {
 		if d.busy() {
 			return proactor.ErrBusy
 		}
-		*d = desc{}
+		if d.kind == sys.Child && d.bits&watched != 0 {
+			// Closing a number does not end what a BSD knows of a process.
+			_ = b.selector.Remove(h)
+		}
+		*d = desc{extra: d.extra}
 	}
 	return b.Sockets.CloseFD(h)
 }
@@ -94,11 +121,12 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 			return -1, proactor.ErrBusy
 		}
 		if d.bits&(watched|always) == watched {
-			if err := b.selector.Remove(h); err != nil {
+			// One that its owner has closed is not there any more.
+			if err := b.selector.Remove(h); err != nil && err != unix.ENOENT && err != unix.EBADF {
 				return -1, err
 			}
 		}
-		*d = desc{}
+		*d = desc{extra: d.extra}
 	}
 	return b.Sockets.Detach(h)
 }

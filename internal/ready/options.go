@@ -6,6 +6,7 @@ type Options struct {
 	Events      int // events taken from the kernel at once; default 32
 	Buffers     int // lent buffers at most; default 64
 	ReadBuffer  int // bytes of each, and of a read at most; default 256 KiB
+	Datagram    int // bytes that a RecvFrom lends at most, of a datagram or of several joined; default 64 KiB
 	Holds       int // live holds from which on the oldest are asked back; default 65536
 	WriteBudget int // bytes that one write hands to the kernel at most; default 1 MiB
 	Work        int // goroutines for OpWork at most; default 64
@@ -23,6 +24,7 @@ const (
 
 	defaultBuffers     = 64
 	defaultReadBuffer  = 256 << 10
+	defaultDatagram    = 64 << 10
 	defaultHolds       = 65536
 	defaultWriteBudget = 1 << 20
 	defaultPipes       = 64
@@ -33,6 +35,10 @@ const (
 	acceptsPerTurn = 64
 	readsPerTurn   = 4
 	writesPerTurn  = 16
+	batchesPerTurn = 4
+
+	// batchSize is how many datagrams one system call sends or receives.
+	batchSize = 16
 )
 
 // withDefaults returns o with its zero fields set.
@@ -45,6 +51,7 @@ func (o Options) withDefaults() Options {
 	set(&o.Events, defaultEvents)
 	set(&o.Buffers, defaultBuffers)
 	set(&o.ReadBuffer, defaultReadBuffer)
+	set(&o.Datagram, defaultDatagram)
 	set(&o.Holds, defaultHolds)
 	set(&o.WriteBudget, defaultWriteBudget)
 	set(&o.Pipes, defaultPipes)

@@ -33,7 +33,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	}
 	for relieved := false; ; {
 		b.flush()
-		if !relieved && (b.starved.Len() > 0 || b.lender.over()) {
+		if !relieved && (b.starved.Len() > 0 || b.thirsty.Len() > 0 || b.lender.over()) {
 			relieved = true
 			b.relieve()
 		}
@@ -74,6 +74,15 @@ func (b *Backend) repair() {
 	}
 	b.lender.end()
 	b.release()
+	if b.lender.packets.op != nil {
+		b.handOut()
+	}
+	if b.sender != 0 {
+		if d := b.desc(b.sender); d != nil {
+			b.list(d)
+		}
+		b.sender = 0
+	}
 	if b.at < b.n {
 		b.dispatch()
 	}
@@ -87,7 +96,9 @@ func (b *Backend) flush() {
 	for op := b.workers.Finished(); op != nil; op = b.workers.Finished() {
 		b.finish(op, 0, op.Err)
 	}
-	if b.later.Len() > 0 && b.turnTime() >= b.laterAt {
+	if b.late() && b.turnTime() >= b.laterAt {
+		b.senders = append(b.senders, b.lateSenders...)
+		b.lateSenders = b.lateSenders[:0]
 		for op := b.later.Pop(); op != nil; op = b.later.Pop() {
 			b.todo.Push(op)
 		}
@@ -95,8 +106,9 @@ func (b *Backend) flush() {
 	for n := b.todo.Len(); n > 0 && b.todo.Len() > 0 && !b.closed; n-- {
 		b.try(b.todo.Pop())
 	}
+	b.sendAll()
 	b.lender.collect()
-	if b.starved.Len() > 0 {
+	if b.starved.Len()+b.thirsty.Len() > 0 {
 		b.feed()
 	}
 }
@@ -119,22 +131,25 @@ func (b *Backend) feed() {
 		}
 		b.try(b.starved.Pop())
 	}
+	for n := b.thirsty.Len(); n > 0 && b.thirsty.Len() > 0 && b.lender.packets.any() && !b.closed; n-- {
+		b.try(b.thirsty.Pop())
+	}
 	b.feeding = false
-	b.lender.holds.Want(b.starved.Len() > 0)
+	b.lender.holds.Want(b.starved.Len()+b.thirsty.Len() > 0)
 }
 
 // shorten returns how long a Wait may last.
 func (b *Backend) shorten(timeout time.Duration) time.Duration {
-	if b.todo.Len() > 0 || b.closed {
+	if b.todo.Len() > 0 || len(b.senders) > 0 || b.closed {
 		return 0
 	}
-	if b.starved.Len() > 0 {
+	if b.starved.Len()+b.thirsty.Len() > 0 {
 		b.lender.collect() // what came before Want woke nobody
-		if b.lender.room() != nil {
+		if b.starved.Len() > 0 && b.lender.room() != nil || b.thirsty.Len() > 0 && b.lender.packets.any() {
 			return 0
 		}
 	}
-	if b.later.Len() > 0 && (timeout < 0 || timeout > laterDelay) {
+	if b.late() && (timeout < 0 || timeout > laterDelay) {
 		return laterDelay
 	}
 	return timeout
@@ -174,7 +189,18 @@ func (b *Backend) dispatch() {
 		if op := d.in; op != nil && d.bits&mayRead != 0 && op.B.Where == nil && d.handle == ev.Handle {
 			b.try(op)
 		}
+		if d.extra != nil && d.handle == ev.Handle {
+			b.wakeOthers(d)
+		}
 	}
+}
+
+// wakeOthers goes on with the SendTo and Poll ops of d, of which there was an event.
+func (b *Backend) wakeOthers(d *desc) {
+	if d.extra.sends.Len() > 0 && d.bits&mayWrite != 0 {
+		b.list(d)
+	}
+	b.pollAgain(d)
 }
 
 // note remembers what an event says.
@@ -213,8 +239,6 @@ func (b *Backend) try(op *proactor.Op) {
 		if err := b.workers.Start(op); err != nil {
 			b.finish(op, 0, err)
 		}
-	case !supported(op):
-		b.finish(op, 0, proactor.ErrUnsupported)
 	case d == nil:
 		b.finish(op, 0, proactor.ErrClosed)
 	case op.Kind == proactor.OpRecv:
@@ -225,6 +249,16 @@ func (b *Backend) try(op *proactor.Op) {
 		b.accept(d, op)
 	case op.Kind == proactor.OpConnect:
 		b.connect(d, op)
+	case op.Kind == proactor.OpRecvFrom:
+		b.recvFrom(d, op)
+	case op.Kind == proactor.OpSendTo:
+		b.enqueue(d, op)
+	case op.Kind == proactor.OpPoll:
+		b.pollOnce(d, op)
+	case op.Kind == proactor.OpChild:
+		b.child(d, op)
+	default:
+		b.finish(op, 0, proactor.ErrUnsupported)
 	}
 }
 
@@ -235,17 +269,6 @@ func sent(op *proactor.Op) int {
 		return op.B.Done
 	}
 	return 0
-}
-
-// supported reports whether the engine does such an op.
-func supported(op *proactor.Op) bool {
-	switch op.Kind {
-	case proactor.OpRecv, proactor.OpSend:
-		return op.Msg == nil
-	case proactor.OpAccept, proactor.OpConnect:
-		return true
-	}
-	return false
 }
 
 // deliver hands op a result after which it goes on, and reports whether it
@@ -266,6 +289,7 @@ func (b *Backend) finish(op *proactor.Op, n int, err error) {
 	b.stats.Completed++
 	b.ops--
 	b.vacate(op)
+	b.unpack(op)
 	if op.Kind == proactor.OpSend && op.Pin != nil {
 		b.pin(op)
 	}

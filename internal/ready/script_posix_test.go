@@ -35,6 +35,8 @@ func (s *script) Add(h proactor.Handle) error {
 	return s.refuse
 }
 
+func (s *script) AddChild(h proactor.Handle, _ int) error { return s.Add(h) }
+
 func (s *script) Remove(h proactor.Handle) error {
 	s.removed = append(s.removed, h)
 	return nil

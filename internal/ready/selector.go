@@ -18,6 +18,10 @@ type Selector interface {
 	// watch such a file.
 	Add(h proactor.Handle) error
 
+	// AddChild watches h, a child process of that number, which is Readable when
+	// it has ended.
+	AddChild(h proactor.Handle, process int) error
+
 	// Remove ends watching h, whose descriptor lives on.
 	Remove(h proactor.Handle) error
 

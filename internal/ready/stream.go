@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -31,7 +30,7 @@ func (b *Backend) recv(d *desc, op *proactor.Op) {
 		if op.Limit > 0 {
 			room = room[:min(len(room), op.Limit-op.B.Done)]
 		}
-		n, e := sys.Read(int(d.handle.Index()), d.kind, room)
+		n, e := b.read(d, op, room)
 		switch {
 		case e == unix.EAGAIN:
 			d.drained()
@@ -102,11 +101,17 @@ func (b *Backend) send(d *desc, op *proactor.Op) {
 		return
 	}
 	for range writesPerTurn {
-		if d.cursor.Left() == 0 {
+		var n int
+		var e unix.Errno
+		switch {
+		case op.B.Done == 0 && (op.B.Flags&hasParcel != 0 || op.Msg != nil && d.cursor.Left() > 0):
+			n, e = b.sendMsg(d, op)
+		case d.cursor.Left() == 0:
 			b.finish(op, op.B.Done, nil)
 			return
+		default:
+			n, e = b.vectors.Write(int(d.handle.Index()), d.kind, op, &d.cursor, b.o.WriteBudget)
 		}
-		n, e := b.vectors.Write(int(d.handle.Index()), d.kind, op, &d.cursor, b.o.WriteBudget)
 		switch e {
 		case 0:
 			op.B.Done += n
@@ -128,17 +133,25 @@ func (b *Backend) send(d *desc, op *proactor.Op) {
 
 // retryLater has op tried again after laterDelay.
 func (b *Backend) retryLater(op *proactor.Op) {
-	if b.later.Len() == 0 {
-		b.laterAt = b.turnTime() + laterDelay
-	}
+	b.delay()
 	b.later.Push(op)
 }
+
+// delay sets the time for what is tried later.
+func (b *Backend) delay() {
+	if !b.late() {
+		b.laterAt = b.turnTime() + laterDelay
+	}
+}
+
+// late reports whether anything is to be tried later.
+func (b *Backend) late() bool { return b.later.Len() > 0 || len(b.lateSenders) > 0 }
 
 // pin keeps op's handle open until its memory has been given back.
 func (b *Backend) pin(op *proactor.Op) {
 	op.Pin.B = uint64(op.Handle)
 	if d := b.desc(op.Handle); d != nil {
-		d.pins++
+		d.others++
 	}
 	b.released = append(b.released, op.Pin)
 }
@@ -149,7 +162,7 @@ func (b *Backend) release() {
 		p := b.released[0]
 		b.released = append(b.released[:0], b.released[1:]...)
 		if d := b.desc(proactor.Handle(p.B)); d != nil {
-			d.pins--
+			d.others--
 		}
 		b.stats.Copied++
 		p.Owner.Released(p, true)

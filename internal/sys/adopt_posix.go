@@ -95,6 +95,8 @@ func (s *Sockets) Detach(h proactor.Handle) (int, error) {
 		return -1, proactor.ErrClosed
 	case e.Busy != 0:
 		return -1, proactor.ErrBusy
+	case e.Kind == Child:
+		return -1, proactor.ErrUnsupported // nobody else could wait for it
 	}
 	if e.listener != nil {
 		e.listener.leave()

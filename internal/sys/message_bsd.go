@@ -25,8 +25,8 @@ func (m *Message) Out(e *Entry, p []byte, to *proactor.Address, msg *proactor.Ms
 	m.bytes, m.to, m.control = p, nil, m.control[:0]
 	is4 := e.Domain == unix.AF_INET
 	if to != nil {
-		if to.Kind() != e.Network {
-			return unix.EAFNOSUPPORT
+		if err := fits(e, to); err != nil {
+			return err
 		}
 		if err := m.name.Set(*to, int(e.Domain)); err != nil {
 			return err
@@ -62,9 +62,12 @@ func (s *Sockets) Came(e *Entry, m *Message, op *proactor.Op) {
 		*op.Addr = s.Address(&m.name, e.Network)
 	}
 	if op.Msg != nil {
-		ReadControl(m.control, m.flags, op.Msg)
+		m.Told(op.Msg)
 	}
 }
+
+// Told reads what a recvmsg(2) into m told beside the bytes and the peer.
+func (m *Message) Told(msg *proactor.Msg) { ReadControl(m.control, m.flags, msg) }
 
 // Send sends m on fd without waiting, and returns how many bytes were taken.
 func (m *Message) Send(fd int) (int, unix.Errno) {
@@ -122,12 +125,12 @@ func (b *Batch) Send(fd, n int) (int, unix.Errno) {
 }
 
 // Receive receives into up to n messages from fd without waiting, and returns
-// into how many.
+// into how many. An error may come beside them.
 func (b *Batch) Receive(fd, n int) (int, unix.Errno) {
 	for i := range n {
 		var e unix.Errno
 		if b.messages[i].n, e = b.messages[i].Receive(fd); e != 0 {
-			if i > 0 {
+			if i > 0 && e == unix.EAGAIN {
 				e = 0
 			}
 			return i, e

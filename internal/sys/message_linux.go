@@ -28,8 +28,8 @@ func (m *Message) Out(e *Entry, p []byte, to *proactor.Address, msg *proactor.Ms
 	m.put(p)
 	is4 := e.Domain == unix.AF_INET
 	if to != nil {
-		if to.Kind() != e.Network {
-			return unix.EAFNOSUPPORT
+		if err := fits(e, to); err != nil {
+			return err
 		}
 		if err := m.name.Set(*to, int(e.Domain)); err != nil {
 			return err
@@ -93,8 +93,13 @@ func (s *Sockets) Came(e *Entry, m *Message, op *proactor.Op) {
 		*op.Addr = s.Address(&m.name, e.Network)
 	}
 	if op.Msg != nil {
-		ReadControl(m.control[:m.Header.Controllen], int(m.Header.Flags), op.Msg)
+		m.Told(op.Msg)
 	}
+}
+
+// Told reads what a recvmsg(2) into m told beside the bytes and the peer.
+func (m *Message) Told(msg *proactor.Msg) {
+	ReadControl(m.control[:m.Header.Controllen], int(m.Header.Flags), msg)
 }
 
 // CameFrom is Came's first half for a peer's name that lies elsewhere, as in the
@@ -165,7 +170,8 @@ func (b *Batch) Send(fd, n int) (int, unix.Errno) {
 }
 
 // Receive receives into up to n messages from fd without waiting, and returns
-// into how many.
+// into how many. (Elsewhere an error may come beside them; here it waits for the
+// next call.)
 func (b *Batch) Receive(fd, n int) (int, unix.Errno) {
 	for i := range n {
 		b.headers[i] = mmsghdr{header: b.messages[i].Header}

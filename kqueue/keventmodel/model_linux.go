@@ -15,8 +15,10 @@ import (
 // half of the queue, edge-triggered, which is what EV_CLEAR means; epoll
 // forgets a descriptor that is closed as kqueue does.
 type Model struct {
-	filters [2]int // epoll instances: read, write
-	user    int    // an eventfd that is readable while the user event is triggered
+	filters [2]int         // epoll instances: read, write
+	procs   map[uint64]int // pidfds by process
+	exits   int            // an epoll instance of them
+	user    int            // an eventfd that is readable while the user event is triggered
 	hasUser bool
 	scratch []unix.EpollEvent
 	turn    int // which filter is asked first: a full list must not hide the other
@@ -29,8 +31,11 @@ var _ kqueue.System = (*Model)(nil)
 
 // New returns a model, with or without the user filter.
 func New(hasUser bool) (*Model, error) {
-	m := &Model{filters: [2]int{-1, -1}, user: -1, hasUser: hasUser}
+	m := &Model{filters: [2]int{-1, -1}, exits: -1, user: -1, hasUser: hasUser, procs: map[uint64]int{}}
 	var err error
+	if m.exits, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
 	for i := range m.filters {
 		if m.filters[i], err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 			m.Close()
@@ -49,7 +54,10 @@ func (m *Model) HasUser() bool { return m.hasUser }
 
 // Close implements kqueue.System.
 func (m *Model) Close() error {
-	for _, fd := range []int{m.filters[0], m.filters[1], m.user} {
+	for _, fd := range m.procs {
+		unix.Close(fd)
+	}
+	for _, fd := range []int{m.filters[0], m.filters[1], m.exits, m.user} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -90,8 +98,11 @@ func (m *Model) Kevent(changes, events []kqueue.Event, timeout time.Duration) (i
 
 // change makes one change.
 func (m *Model) change(ev *kqueue.Event) error {
-	if ev.Filter == kqueue.User {
+	switch ev.Filter {
+	case kqueue.User:
 		return m.changeUser(ev)
+	case kqueue.Proc:
+		return m.changeProc(ev)
 	}
 	epoll, interest := m.filters[0], uint32(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET)
 	if ev.Filter == kqueue.Write {
@@ -154,6 +165,7 @@ func (m *Model) collect(events []kqueue.Event) int {
 	if len(m.scratch) < len(events) {
 		m.scratch = make([]unix.EpollEvent, len(events))
 	}
+	n += m.collectExits(events[n:])
 	m.turn++
 	for i := range m.filters {
 		which := (i + m.turn) % len(m.filters)
@@ -190,10 +202,11 @@ func result(filter kqueue.Filter, e *unix.EpollEvent) kqueue.Event {
 
 // wait waits until something may have happened.
 func (m *Model) wait(timeout time.Duration) error {
-	fds := [3]unix.PollFd{
+	fds := [4]unix.PollFd{
 		{Fd: int32(m.filters[0]), Events: unix.POLLIN},
 		{Fd: int32(m.filters[1]), Events: unix.POLLIN},
 		{Fd: int32(m.user), Events: unix.POLLIN},
+		{Fd: int32(m.exits), Events: unix.POLLIN},
 	}
 	var ts *unix.Timespec
 	if timeout >= 0 {

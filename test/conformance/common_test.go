@@ -8,7 +8,7 @@ import (
 	"mobius/test/backendtest"
 )
 
-// notYet are the kinds that backends of descriptors answer with ErrUnsupported.
+// notYet are the kinds that rings and package net answer with ErrUnsupported.
 var notYet = []proactor.Kind{proactor.OpRecvFrom, proactor.OpSendTo, proactor.OpPoll, proactor.OpChild}
 
 // hostile says that the limits of c are tiny: amounts are scaled down, and the

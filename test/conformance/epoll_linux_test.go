@@ -22,7 +22,6 @@ func onEpoll(o epoll.Options) backendtest.Config {
 			}
 			return b
 		},
-		Unsupported: notYet,
 		Descriptors: true,
 	}
 }

@@ -31,7 +31,6 @@ func onKqueueWith(hasUser bool, o kqueue.Options) backendtest.Config {
 			}
 			return b
 		},
-		Unsupported: notYet,
 		Descriptors: true,
 	}
 }
