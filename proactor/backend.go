@@ -51,13 +51,29 @@ import "time"
 //  9. Sockets made, accepted or adopted are CLOEXEC and O_NONBLOCK, TCP ones have
 //     TCP_NODELAY on, the same on every backend. A connection whose peer is gone
 //     before its address could be had is closed and counted, not delivered.
+//     9a. Options reads back what was set. A listener's options are those of the
+//     connections that it accepts.
 //  10. A Poll op is one-shot and level-triggered: it completes at once if an event
 //     holds when it is submitted, and at once for files that cannot be polled.
+//     10a. Several Poll ops may wait on one handle. Its descriptor stays its
+//     owner's, who may read, write and, after Detach, close it.
 //  11. A Relay moves every byte once, in order, at most Budget a turn, and obeys its
 //     Window, its Head and Rest; see [Relay].
 //  12. RecvFrom keeps datagram bounds, an empty datagram is delivered and does not
 //     end it; several SendTo may be active on one handle.
+//     12a. SendTo ops of one handle to one destination are sent in the order in
+//     which they were submitted. One that fails stops no other.
+//     12b. What does not fit the buffer is cut off, and Msg.Truncated says so; the
+//     next datagram is whole.
+//     12c. Msg carries what SocketOptions asked for: SegmentSize and Info, in both
+//     directions.
+//     12d. A member of a multicast group gets what is sent to it, until Leave.
+//     12e. Files and Control travel with the bytes of unix sockets, files once,
+//     CLOEXEC; files that no owner gets are closed.
 //  13. A Child completes once with the wait status.
+//     13a. A child has the descriptors that its Command names, and no others. A
+//     Spawn that fails says why and leaves nothing behind.
+//     13b. Signal reaches the child, and nobody else once it has ended.
 //  14. A Work's Func runs away from the loop, in a bounded pool (sim: inline, at a
 //     drawn virtual time), and completes after Func has returned. Cancel of a
 //     Work that has started does nothing: it completes without ErrCanceled.

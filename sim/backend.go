@@ -2,6 +2,7 @@ package sim
 
 import (
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mobius/proactor"
@@ -158,6 +159,9 @@ func (b *Backend) retire(op *proactor.Op) {
 		}
 	}
 	b.net.closeFiles(at.files)
+	if op.Kind == proactor.OpSendTo && at.sock != nil && at.sock.mail != nil {
+		b.nextSendTo(op, at.sock)
+	}
 	*at = slot{serial: at.serial + 1}
 	b.freeSlots = append(b.freeSlots, op.B.Slot)
 	if op.B.Flags&promised != 0 {
@@ -350,6 +354,14 @@ func (s *socket) takeWriter(op *proactor.Op) {
 func (b *Backend) startSend(op *proactor.Op, s *socket) {
 	at := &b.slots[op.B.Slot]
 	if op.Msg != nil && len(op.Msg.Files) > 0 {
+		switch {
+		case !s.local.IsUnix():
+			b.finish(op, 0, syscall.EOPNOTSUPP)
+			return
+		case op.Remaining() == 0:
+			b.finish(op, 0, syscall.EINVAL) // they travel with the first byte
+			return
+		}
 		files, err := b.net.duplicate(op.Msg.Files)
 		if err != nil {
 			b.finish(op, 0, err)

@@ -22,8 +22,10 @@ type flight struct {
 
 // A mailbox is the rest of a datagram socket.
 type mailbox struct {
-	queue  []int32 // flights that have landed, oldest first
-	groups []group // memberships
+	queue  []int32        // flights that have landed, oldest first
+	coming int            // from unix sockets, and not landed: they have their place
+	sends  []*proactor.Op // SendTo ops from here, in order
+	groups []group        // memberships
 }
 
 // largestDatagram is the most that one UDP datagram carries (udp(7)), and
@@ -68,16 +70,48 @@ func (b *Backend) startSendTo(op *proactor.Op, s *socket) {
 		}
 		b.slots[op.B.Slot].files = files
 	}
+	s.mail.sends = append(s.mail.sends, op)
 	b.lookAt(op, b.net.soon())
+}
+
+// destination is where a SendTo goes.
+func (s *socket) destination(op *proactor.Op) proactor.Address {
+	if op.Addr != nil {
+		return *op.Addr
+	}
+	return s.remote
+}
+
+// isFirst reports whether no SendTo of s to the same place was submitted before op.
+func (s *socket) isFirst(op *proactor.Op) bool {
+	to := s.destination(op)
+	return op == s.mail.sends[slices.IndexFunc(s.mail.sends, func(o *proactor.Op) bool { return s.destination(o) == to })]
+}
+
+// nextSendTo takes op, which is ending, out of s's, and has the next one to the
+// same place looked at.
+func (b *Backend) nextSendTo(op *proactor.Op, s *socket) {
+	at := slices.Index(s.mail.sends, op)
+	if at < 0 {
+		return
+	}
+	first := s.isFirst(op)
+	s.mail.sends = slices.Delete(s.mail.sends, at, at+1)
+	for _, next := range s.mail.sends[at:] {
+		if first && s.destination(next) == s.destination(op) {
+			b.lookAt(next, b.net.soon())
+			return
+		}
+	}
 }
 
 // performSendTo sends op's datagram, or has it wait for room: over IP a full
 // mailbox loses it, on unix sockets the sender waits.
 func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
-	to := s.remote
-	if op.Addr != nil {
-		to = *op.Addr
+	if !s.isFirst(op) {
+		return // it is looked at when its turn comes
 	}
+	to := s.destination(op)
 	segment := 0
 	if op.Msg != nil {
 		segment = op.Msg.SegmentSize
@@ -102,7 +136,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.end(op, 0, syscall.ENOENT)
 	case to.IsUnix() && r.kind != aPacket:
 		b.end(op, 0, syscall.EPROTOTYPE)
-	case to.IsUnix() && len(r.mail.queue) >= b.net.o.DatagramBuffer:
+	case to.IsUnix() && len(r.mail.queue)+r.mail.coming >= b.net.o.DatagramBuffer:
 		b.lookAt(op, b.net.now+longDelay)
 	default:
 		if r != nil {
@@ -144,6 +178,9 @@ func (b *Backend) fly(op *proactor.Op, s, r *socket, to proactor.Address, segmen
 		if !s.local.IsUnix() && n.chance(Reorder) {
 			t += n.rng.Int64N(longDelay)
 		}
+		if s.local.IsUnix() {
+			r.mail.coming++
+		}
 		n.at(t, event{kind: evDatagram, sock: r, n: int(i)})
 	}
 }
@@ -166,6 +203,9 @@ func (n *Net) endFlight(i int32) {
 
 // land puts a datagram into s's mailbox; a full or closed one loses it.
 func (n *Net) land(s *socket, i int32) {
+	if s.local.IsUnix() {
+		s.mail.coming--
+	}
 	if s.closed || len(s.mail.queue) >= n.o.DatagramBuffer {
 		n.endFlight(i)
 		return

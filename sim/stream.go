@@ -267,7 +267,10 @@ func (s *socket) sendMark(control []byte, files []int) {
 // does not ask for it, its files are closed, as recvmsg(2) without room does.
 func (s *socket) receiveMark(m *proactor.Msg) {
 	if m != nil {
-		m.Control, m.Files = m.Control[:0], m.Files[:0]
+		m.Control, m.Files, m.Info = m.Control[:0], m.Files[:0], proactor.Info{}
+		if s.opt.RecvCredentials == proactor.On && s.local.IsUnix() {
+			m.Info = proactor.Info{Has: proactor.HasCredentials, Credentials: credentials(s.peer)}
+		}
 	}
 	came, ok := s.rx.mark()
 	switch {

@@ -65,6 +65,7 @@ func (s *Sockets) boundUDP(local proactor.Address, domain int, o *proactor.Socke
 	if domain == unix.AF_INET6 {
 		err = setBool(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, onlyIPv6(local, o))
 	}
+	membersOnly(fd, domain)
 	if err == nil && o.ReusePort {
 		// Both: some systems give each of such sockets a copy of a multicast with
 		// the one, some with the other (Twisted's listenMultiple).

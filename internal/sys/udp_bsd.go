@@ -69,6 +69,9 @@ func receivesSegments(int) proactor.Switch { return proactor.Unset }
 
 func recvsCredentials(int) proactor.Switch { return proactor.Unset }
 
+// membersOnly does nothing: it is so.
+func membersOnly(int, int) {}
+
 // member joins or leaves a group. Those of one source are not to be had on all
 // of these systems.
 func member(fd int, join bool, m *membership) error {

@@ -61,6 +61,16 @@ func receivesSegments(fd int) proactor.Switch { return switched(fd, unix.SOL_UDP
 
 func recvsCredentials(fd int) proactor.Switch { return switched(fd, unix.SOL_SOCKET, unix.SO_PASSCRED) }
 
+// membersOnly has a socket get what is sent to the groups that it has joined
+// itself, as elsewhere, and not what is sent to those of all others of this host
+// (ip(7), IP_MULTICAST_ALL). IPv6 has that since Linux 4.20.
+func membersOnly(fd, domain int) {
+	_ = setBool(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, false)
+	if domain == unix.AF_INET6 {
+		_ = setBool(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, false)
+	}
+}
+
 // groupSourceReq is struct group_source_req, of which struct group_req is the
 // front (<linux/in.h>, RFC 3678).
 type groupSourceReq struct {

@@ -2,6 +2,7 @@ package backendtest_test
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"mobius/proactor"
@@ -26,6 +27,10 @@ type broken struct {
 	closeFD  func(h proactor.Handle) error
 	shutdown func(h proactor.Handle) error
 	detach   func(h proactor.Handle) (int, error)
+	spawn    func(c *proactor.Command) (proactor.Handle, []proactor.Handle, error)
+	signal   func(h proactor.Handle, s syscall.Signal) error
+	options  func(h proactor.Handle) (proactor.SocketOptions, error)
+	leave    func(h proactor.Handle, m proactor.Membership) error
 	stats    func() proactor.Stats
 	close    func() error
 }
@@ -133,6 +138,34 @@ func (b *broken) Detach(h proactor.Handle) (int, error) {
 		return b.detach(h)
 	}
 	return b.Backend.Detach(h)
+}
+
+func (b *broken) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle, error) {
+	if b.spawn != nil {
+		return b.spawn(c)
+	}
+	return b.Backend.Spawn(c)
+}
+
+func (b *broken) Signal(h proactor.Handle, s syscall.Signal) error {
+	if b.signal != nil {
+		return b.signal(h, s)
+	}
+	return b.Backend.Signal(h, s)
+}
+
+func (b *broken) Options(h proactor.Handle) (proactor.SocketOptions, error) {
+	if b.options != nil {
+		return b.options(h)
+	}
+	return b.Backend.Options(h)
+}
+
+func (b *broken) Leave(h proactor.Handle, m proactor.Membership) error {
+	if b.leave != nil {
+		return b.leave(h, m)
+	}
+	return b.Backend.Leave(h, m)
 }
 
 func (b *broken) Stats() proactor.Stats {

@@ -19,6 +19,9 @@ import (
 func simulated(o sim.Options, change func(b *broken)) backendtest.Config {
 	o.Seed = 1
 	o.Spawn = func(c *proactor.Command) (sim.Program, error) {
+		if c.Path == "sleep" {
+			return func(p *sim.Process) int { p.Sleep(1000 * time.Hour); return 0 }, nil
+		}
 		status, err := strconv.Atoi(c.Path)
 		return func(*sim.Process) int { return status << 8 }, err
 	}
@@ -26,7 +29,8 @@ func simulated(o sim.Options, change func(b *broken)) backendtest.Config {
 	nets := map[testing.TB]*sim.Net{}
 	return backendtest.Config{
 		Name: "sim", Virtual: true, Allocates: true, Scale: 4,
-		Child: func(status int) *proactor.Command { return &proactor.Command{Path: strconv.Itoa(status)} },
+		Sleeper: &proactor.Command{Path: "sleep"},
+		Child:   func(status int) *proactor.Command { return &proactor.Command{Path: strconv.Itoa(status)} },
 		Open: func(tb testing.TB) proactor.Backend {
 			mu.Lock()
 			defer mu.Unlock()
@@ -76,6 +80,7 @@ func benches() []bench {
 		{"quiet", socketMutants, on(quiet, false)},
 		{"quiet", relayMutants, on(quiet, false)},
 		{"quiet", otherMutants, on(quiet, false)},
+		{"quiet", messageMutants, on(quiet, false)},
 	}, realBenches()...)
 }
 

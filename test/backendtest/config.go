@@ -51,6 +51,9 @@ type Config struct {
 	// exhaust them; tests then insist on having seen it.
 	Starves bool
 
+	// Datagram is how many bytes a RecvFrom lends at most; 0 means 64 KiB.
+	Datagram int
+
 	// Skip are beginnings of names of tests that are not run.
 	Skip []string
 
@@ -59,6 +62,9 @@ type Config struct {
 
 	// Child makes a command that ends with the given status; nil means sh.
 	Child func(status int) *proactor.Command
+
+	// Sleeper is a command that does not end by itself; nil means sleep.
+	Sleeper *proactor.Command
 
 	// Patience is how long a test waits for what must happen, by the backend's
 	// clock; 0 means testenv's, or two hours of virtual time.

@@ -46,6 +46,45 @@ func s10LevelTriggeredAndOneShot(w *world) {
 	q.wantReady(proactor.Readable)
 }
 
+func s10aSeveralPollsOnOneHandle(w *world) {
+	a, b := w.connect()
+	if !w.supports(proactor.OpPoll, b.h) {
+		return
+	}
+	var all [5]*probe
+	for i := range all {
+		all[i] = b.waitFor(proactor.Readable)
+	}
+	b.waitFor(proactor.Readable | proactor.Writable).wantReady(proactor.Writable)
+	if err := b.d.b.CloseFD(b.h); err != proactor.ErrBusy {
+		w.Fatalf("CloseFD with Poll ops active: %v, want ErrBusy", err)
+	}
+	all[2].cancel()
+	w.until("it ends", all[2].isIdle)
+	if all[2].err != proactor.ErrCanceled {
+		w.Fatalf("a canceled Poll op ends with %v", all[2].err)
+	}
+	a.say(made(1, 0, 10))
+	for i, p := range all {
+		if i != 2 {
+			p.wantReady(proactor.Readable)
+		}
+	}
+	fd, err := b.d.b.Detach(b.h) // the owner has it back
+	if err != nil {
+		w.Fatalf("Detach: %v", err)
+	}
+	b.d.disown(b.h)
+	h, err := b.d.b.Adopt(fd)
+	if err != nil {
+		w.Fatalf("Adopt: %v", err)
+	}
+	again := stream{b.d, b.d.own(h)}
+	again.waitFor(proactor.Readable).wantReady(proactor.Readable)
+	r := again.read(1)
+	w.until("its bytes are still there", r.has(10))
+}
+
 func s10CancelAndFailure(w *world) {
 	a, b := w.connect()
 	if !w.supports(proactor.OpPoll, b.h) {

@@ -192,6 +192,58 @@ func s9RefuseResets(w *world) {
 	w.join(l) // the reserve is back and the listener is well
 }
 
+func s9PeerCredentials(w *world) {
+	a, b := w.unixPair()
+	for _, s := range []stream{a, b} {
+		c, err := s.d.b.PeerCredentials(s.h)
+		if err != nil || c.PID <= 0 && !w.cfg.Virtual && w.cfg.Descriptors {
+			w.Errorf("PeerCredentials: %+v, %v", c, err)
+		}
+	}
+	c, d := w.connect()
+	for _, s := range []stream{c, d} {
+		if _, err := s.d.b.PeerCredentials(s.h); err != syscall.EOPNOTSUPP {
+			w.Errorf("PeerCredentials of a TCP stream: %v, want EOPNOTSUPP", err)
+		}
+	}
+}
+
+// s9aOptionsAreReadBack looks at both ends of a connection, and at a datagram
+// socket before and after a change.
+func s9aOptionsAreReadBack(w *world) {
+	want := proactor.SocketOptions{
+		Delay: true, KeepAlive: 40 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3,
+		UserTimeout: 9 * time.Second, NotSentLowat: 5000, SendBuffer: 50_000, RecvBuffer: 60_000,
+	}
+	a, b, _ := w.connectWith(&want)
+	for what, s := range map[string]stream{"connected": a, "accepted": b} {
+		got, err := s.d.b.Options(s.h)
+		if got.SendBuffer == 2*want.SendBuffer && got.RecvBuffer == 2*want.RecvBuffer { // socket(7)
+			got.SendBuffer, got.RecvBuffer = want.SendBuffer, want.RecvBuffer
+		}
+		if err != nil || got != want {
+			w.Errorf("%s: %+v, %v\nwant %+v", what, got, err, want)
+		}
+	}
+	h, _ := w.server.packetAt(anyUDP, &proactor.SocketOptions{Broadcast: proactor.On, TTL: 33})
+	change := &proactor.SocketOptions{MulticastTTL: 5, MulticastLoop: proactor.Off, Broadcast: proactor.Off, RecvTTL: proactor.On}
+	before, err := w.server.b.Options(h)
+	if err != nil || before.Broadcast != proactor.On || before.TTL != 33 || before.MulticastTTL != 1 || before.MulticastLoop != proactor.On {
+		w.Errorf("a new datagram socket: %+v, %v", before, err)
+	}
+	if err := w.server.b.SetOptions(h, change); err != nil {
+		w.Errorf("SetOptions: %v", err)
+	}
+	after, err := w.server.b.Options(h)
+	if err != nil || after.Broadcast != proactor.Off || after.TTL != 33 || after.MulticastTTL != 5 ||
+		after.MulticastLoop != proactor.Off || after.RecvTTL != proactor.On {
+		w.Errorf("after a change: %+v, %v", after, err)
+	}
+	if _, err := w.server.b.Options(0); err != proactor.ErrClosed {
+		w.Errorf("Options of no handle: %v, want ErrClosed", err)
+	}
+}
+
 func s9OptionsAreAccepted(w *world) {
 	o := &proactor.SocketOptions{
 		Delay: proactor.On, KeepAlive: time.Minute, UserTimeout: time.Minute, SendBuffer: 1 << 16, RecvBuffer: 1 << 16, Backlog: 10,

@@ -36,8 +36,8 @@ func TestEpoll(t *testing.T) {
 // TestEpollTiny runs it with a write budget of one byte, two buffers of 64
 // bytes, one event at a time, and minimum socket buffers.
 func TestEpollTiny(t *testing.T) {
-	c := hostile(onEpoll(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1}), 2)
-	c.Scale = 1000
+	c := hostile(onEpoll(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1, Datagram: 2000}), 2)
+	c.Scale, c.Datagram = 1000, 2000
 	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
 	c.Run(t)
 }

@@ -44,7 +44,7 @@ func TestKqueueModelWithPipe(t *testing.T) { onKqueue(false).Run(t) }
 
 // TestKqueueModelTiny runs it with limits as those of TestEpollTiny.
 func TestKqueueModelTiny(t *testing.T) {
-	c := hostile(onKqueueWith(true, kqueue.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1}), 2)
-	c.Scale = 200
+	c := hostile(onKqueueWith(true, kqueue.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1, Datagram: 2000}), 2)
+	c.Scale, c.Datagram = 200, 2000
 	c.Run(t)
 }

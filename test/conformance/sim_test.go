@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"mobius/internal/testenv"
 	"mobius/proactor"
@@ -15,6 +16,9 @@ import (
 // network for each test.
 func simulated(o sim.Options) backendtest.Config {
 	o.Spawn = func(c *proactor.Command) (sim.Program, error) {
+		if c.Path == "sleep" {
+			return func(p *sim.Process) int { p.Sleep(1000 * time.Hour); return 0 }, nil
+		}
 		status, err := strconv.Atoi(c.Path)
 		return func(*sim.Process) int { return status << 8 }, err
 	}
@@ -42,6 +46,8 @@ func simulated(o sim.Options) backendtest.Config {
 			return b
 		},
 		Virtual:   true,
+		Datagram:  o.DatagramSize,
+		Sleeper:   &proactor.Command{Path: "sleep"},
 		Allocates: true,
 		Seed:      o.Seed,
 		Child:     func(status int) *proactor.Command { return &proactor.Command{Path: strconv.Itoa(status)} },
@@ -66,7 +72,7 @@ func TestSimHarmless(t *testing.T) {
 func TestSimTiny(t *testing.T) {
 	for seed := uint64(1); seed <= seeds(t); seed++ {
 		t.Run("seed="+itoa(int(seed)), func(t *testing.T) {
-			c := simulated(sim.Options{Seed: seed, Harmless: true, Buffers: 2, BufferSize: 100, Holds: 2})
+			c := simulated(sim.Options{Seed: seed, Harmless: true, Buffers: 2, BufferSize: 100, Holds: 2, DatagramSize: 2000})
 			c.Hostile, c.Holds, c.Starves = true, 2, true
 			c.Run(t)
 		})
