@@ -84,7 +84,7 @@ func TestSpawnGivesExactlyWhatIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(leak)
-	c := sh("echo to three >&3; echo to seven >&7; cat; ls /proc/$$/fd | tr '\\n' ' '; exit 5")
+	c := sh("echo to three >&3; echo to seven >&7; cat; for f in 0 1 2 3 4 5 6 7 8 60; do if ( : >&$f ); then echo $f; fi; done; exit 5")
 	c.Pipes = []proactor.ChildPipe{{FD: 0, Write: true}, {FD: 1}, {FD: 7}}
 	c.Files = []proactor.ChildFile{{FD: 3, Parent: int(w.Fd())}}
 	child, pipes := spawned(t, s, c)
@@ -95,7 +95,7 @@ func TestSpawnGivesExactlyWhatIsNamed(t *testing.T) {
 	if err := s.CloseFD(pipes[0]); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.TrimSpace(output(t, s, pipes[1])); got != "in 0 1 3 7" && got != "in 0 1 10 3 7" {
+	if got := strings.Join(strings.Fields(output(t, s, pipes[1])), " "); got != "in 0 1 3 7" {
 		t.Errorf("the child's output and descriptors: %q", got)
 	}
 	if got := output(t, s, pipes[2]); got != "to seven\n" {
