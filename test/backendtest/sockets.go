@@ -228,7 +228,8 @@ func s9aOptionsAreReadBack(w *world) {
 	h, _ := w.server.packetAt(anyUDP, &proactor.SocketOptions{Broadcast: proactor.On, TTL: 33})
 	change := &proactor.SocketOptions{MulticastTTL: 5, MulticastLoop: proactor.Off, Broadcast: proactor.Off, RecvTTL: proactor.On}
 	before, err := w.server.b.Options(h)
-	if err != nil || before.Broadcast != proactor.On || before.TTL != 33 || before.MulticastTTL != 1 || before.MulticastLoop != proactor.On {
+	if err != nil || before.Broadcast != proactor.On || before.TTL != 33 || before.MulticastTTL != 1 ||
+		before.MulticastLoop != proactor.On {
 		w.Errorf("a new datagram socket: %+v, %v", before, err)
 	}
 	if err := w.server.b.SetOptions(h, change); err != nil {
