@@ -143,11 +143,12 @@ func s12bTruncationIsTold(w *world) {
 	to, at := w.server.packetAt(proactor.UnixgramAddress(w.dir()+"/d"), nil)
 	from, _ := w.client.packetAt(proactor.UnixgramAddress(""), nil)
 	x := w.server.box(to)
-	for i, n := range []int{size, size + 1, size + 100, 3} {
+	for i, n := range []int{size, size + 1, 3 * size, 3} {
 		out := w.client.post(from, at, made(7, 0, n), nil)
 		w.until("it is sent and arrives", func() bool { return out.isIdle() && x.has(i+1)() })
 		l := &x.letters[i]
-		if len(l.text) != min(n, size) || l.msg.Truncated != (n > size) || mismatch(7, 0, l.text) >= 0 {
+		cut := len(l.text) < n // a buffer may have some more room than it must
+		if len(l.text) < min(n, size) || cut != l.msg.Truncated || n > 2*size && !cut || mismatch(7, 0, l.text) >= 0 {
 			w.Fatalf("of %d bytes %d arrive, truncated: %v", n, len(l.text), l.msg.Truncated)
 		}
 	}
