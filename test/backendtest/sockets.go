@@ -212,7 +212,7 @@ func s9PeerCredentials(w *world) {
 // socket before and after a change.
 func s9aOptionsAreReadBack(w *world) {
 	want := proactor.SocketOptions{
-		Delay: true, KeepAlive: 40 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3,
+		Delay: proactor.On, KeepAlive: 40 * time.Second, KeepAliveInterval: 7 * time.Second, KeepAliveCount: 3,
 		UserTimeout: 9 * time.Second, NotSentLowat: 5000, SendBuffer: 50_000, RecvBuffer: 60_000,
 	}
 	a, b, _ := w.connectWith(&want)
