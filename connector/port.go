@@ -41,6 +41,9 @@ type Port struct {
 	o      ListenOptions
 	member loop.Member
 
+	adopted bool            // it did not make its socket,
+	given   proactor.Handle // but was given it, until it starts
+
 	state   portState
 	turn    int // whose the next connection is
 	missing int // shares that have not confirmed the stop
@@ -71,18 +74,23 @@ const (
 // Listen makes a port on loops and starts it; see [Port.Start] for the errors.
 // It is called on the goroutine of the first loop.
 func Listen(loops []*loop.Loop, addr proactor.Address, f Factory, o ListenOptions) (*Port, error) {
-	p := &Port{l: loops[0], addr: addr, f: f, o: o}
+	p := newPort(loops, addr, f, o)
 	if addr.IsUnix() {
 		p.o.ReusePort = false // it means nothing there
 	}
-	for _, l := range loops {
-		p.shares = append(p.shares, &share{port: p, l: l})
-	}
-	p.member.Owner = (*portEvents)(p)
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+func newPort(loops []*loop.Loop, addr proactor.Address, f Factory, o ListenOptions) *Port {
+	p := &Port{l: loops[0], addr: addr, f: f, o: o}
+	for _, l := range loops {
+		p.shares = append(p.shares, &share{port: p, l: l})
+	}
+	p.member.Owner = (*portEvents)(p)
+	return p
 }
 
 // Addr returns the address that the port is bound to, with the number that the
@@ -143,6 +151,9 @@ func (p *Port) Start() error {
 // bind opens the listening sockets, all of them on the first loop, so that an
 // error is known at once.
 func (p *Port) bind() ([]proactor.Handle, error) {
+	if p.adopted {
+		return p.take()
+	}
 	var o proactor.SocketOptions
 	if p.o.Socket != nil {
 		o = *p.o.Socket

@@ -68,7 +68,8 @@ type Sockets interface {
 
 	// Refuse accepts up to max pending connections of a listener and resets
 	// them, by means of a descriptor kept in reserve, for when the process has
-	// none left. It returns how many it refused; 0 and nil if none was pending.
+	// none left. It returns how many it refused; 0 and nil if none was pending,
+	// EINVAL if it is no listener.
 	Refuse(listener Handle, max int) (int, error)
 
 	// CloseFD closes h and ends its generation; ErrBusy while an op is active

@@ -44,8 +44,11 @@ func (s *Sockets) peerGone(fd int) (proactor.Handle, proactor.Address, bool) {
 // the time of the call, so that accept(2) has a number to use.
 func (s *Sockets) Refuse(h proactor.Handle, limit int) (int, error) {
 	e := s.Lookup(h)
-	if e == nil {
+	switch {
+	case e == nil:
 		return 0, proactor.ErrClosed
+	case e.Kind != Listener:
+		return 0, unix.EINVAL // as accept(2) answers
 	}
 	if s.reserve >= 0 {
 		unix.Close(s.reserve)

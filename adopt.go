@@ -1,0 +1,69 @@
+package mobius
+
+import (
+	"fmt"
+	"syscall"
+
+	"mobius/connector"
+)
+
+// ErrAdopted answers the second Start of a port that was adopted.
+var ErrAdopted = connector.ErrAdopted
+
+// AdoptStreamPort makes a port of a listening socket, TCP or unix, that is
+// there already: from is its number, or what has a method SyscallConn, as
+// *os.File and package net's listeners have. The port works on a duplicate: from
+// stays the caller's in any case, who closes it when he likes. See
+// [connector.Adopt]. (Twisted's IReactorSocket.adoptStreamPort.)
+func (r *Reactor) AdoptStreamPort(from any, f Factory, o ListenOptions) (*Port, error) {
+	var p *Port
+	err := r.adopt(r.loops[0], from, func(fd int) (err error) {
+		p, err = connector.Adopt(r.loops, fd, f, o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.keep(p)
+	return p, nil
+}
+
+// AdoptStreamConnection makes a connection of a connected stream socket that
+// is there already, as [Reactor.AdoptStreamPort] makes a port, and gives it a
+// protocol of f. from may be a net.Conn: no bytes that it has read already are
+// in the socket any more. On the goroutine of a loop the connection lives on
+// that loop, else on the loops in turn. See [connector.AdoptConnection].
+func (r *Reactor) AdoptStreamConnection(from any, f Factory, o *TransportOptions) (Transport, error) {
+	var t Transport
+	l := r.dialer()
+	err := r.adopt(l, from, func(fd int) (err error) {
+		t, err = connector.AdoptConnection(l, fd, f, o)
+		return err
+	})
+	return t, err
+}
+
+// adopt calls f on l with from's number, which stays from's meanwhile.
+func (r *Reactor) adopt(l *Loop, from any, f func(fd int) error) error {
+	var failed error
+	with := func(fd int) {
+		if err := r.on(l, func() { failed = f(fd) }); err != nil {
+			failed = err
+		}
+	}
+	switch from := from.(type) {
+	case int:
+		with(from)
+	case syscall.Conn:
+		raw, err := from.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { with(int(fd)) })
+		}
+		if err != nil {
+			return fmt.Errorf("mobius: adopt: %w", err)
+		}
+	default:
+		return fmt.Errorf("mobius: adopt: want a number, *os.File, net.Conn, net.Listener or another syscall.Conn, got %T", from)
+	}
+	return failed
+}
