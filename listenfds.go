@@ -2,7 +2,6 @@ package mobius
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -20,21 +19,26 @@ const firstListenFD = 3
 const mostListenFDs = 1 << 16
 
 // ListenFDs returns the descriptors that systemd, or who speaks as it does,
-// has handed to this process: what LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES
-// say (sd_listen_fds(3)); none, if LISTEN_PID is not this process. They are the
-// caller's: give each to AdoptStreamPort, and close it. With unset the variables are removed, so that
-// children do not take them for theirs. Values that make no sense are an error.
-func ListenFDs(unset bool) ([]ListenFD, error) {
-	get := os.Getenv
-	pid, count, names := get("LISTEN_PID"), get("LISTEN_FDS"), get("LISTEN_FDNAMES")
-	if unset {
-		for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
-			if err := os.Unsetenv(name); err != nil {
-				return nil, err
-			}
+// has handed to the process pid, os.Getpid(): what LISTEN_PID, LISTEN_FDS and
+// LISTEN_FDNAMES of environ, os.Environ(), say (sd_listen_fds(3)). There are none
+// if LISTEN_PID is not pid; values that make no sense are an error. rest is
+// environ without these variables, for children.
+//
+// The descriptors are the caller's: give each to AdoptStreamPort, and close it.
+// (Twisted's systemd.ListenFDs.)
+func ListenFDs(environ []string, pid int) (fds []ListenFD, rest []string, err error) {
+	values := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		switch name {
+		case "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES":
+			values[name] = value
+		default:
+			rest = append(rest, entry)
 		}
 	}
-	return parseListenFDs(pid, count, names, os.Getpid())
+	fds, err = parseListenFDs(values["LISTEN_PID"], values["LISTEN_FDS"], values["LISTEN_FDNAMES"], pid)
+	return fds, rest, err
 }
 
 func parseListenFDs(pid, count, names string, self int) ([]ListenFD, error) {
