@@ -2,7 +2,8 @@ package mobius
 
 import (
 	"fmt"
-	"syscall"
+	"os"
+	"runtime"
 
 	"mobius/connector"
 )
@@ -11,8 +12,8 @@ import (
 var ErrAdopted = connector.ErrAdopted
 
 // AdoptStreamPort makes a port of a listening socket, TCP or unix, that is
-// there already: from is its number, or what has a method SyscallConn, as
-// *os.File and package net's listeners have. The port works on a duplicate: from
+// there already: from is its number, an *os.File, or what has a method File,
+// as package net's listeners have. The port works on a duplicate: from
 // stays the caller's in any case, who closes it when he likes. See
 // [connector.Adopt]. (Twisted's IReactorSocket.adoptStreamPort.)
 func (r *Reactor) AdoptStreamPort(from any, f Factory, o ListenOptions) (*Port, error) {
@@ -54,16 +55,18 @@ func (r *Reactor) adopt(l *Loop, from any, f func(fd int) error) error {
 	switch from := from.(type) {
 	case int:
 		with(from)
-	case syscall.Conn:
-		raw, err := from.SyscallConn()
-		if err == nil {
-			err = raw.Control(func(fd uintptr) { with(int(fd)) })
-		}
+	case *os.File:
+		with(int(from.Fd()))
+		runtime.KeepAlive(from)
+	case interface{ File() (*os.File, error) }:
+		f, err := from.File() // a duplicate, too
 		if err != nil {
 			return fmt.Errorf("mobius: adopt: %w", err)
 		}
+		with(int(f.Fd()))
+		_ = f.Close()
 	default:
-		return fmt.Errorf("mobius: adopt: want a number, *os.File, net.Conn, net.Listener or another syscall.Conn, got %T", from)
+		return fmt.Errorf("mobius: adopt: want a number, *os.File, or a net.Conn or net.Listener with a method File, got %T", from)
 	}
 	return failed
 }
