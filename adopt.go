@@ -2,18 +2,17 @@ package mobius
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 
 	"mobius/connector"
+	"mobius/internal/borrow"
 )
 
 // ErrAdopted answers the second Start of a port that was adopted.
 var ErrAdopted = connector.ErrAdopted
 
 // AdoptStreamPort makes a port of a listening socket, TCP or unix, that is
-// there already: from is its number, an *os.File, or what has a method File,
-// as package net's listeners have. The port works on a duplicate: from
+// there already: from is its number, an *os.File, or a net.Listener or
+// whatever else has a method SyscallConn. The port works on a duplicate: from
 // stays the caller's in any case, who closes it when he likes. See
 // [connector.Adopt]. (Twisted's IReactorSocket.adoptStreamPort.)
 func (r *Reactor) AdoptStreamPort(from any, f Factory, o ListenOptions) (*Port, error) {
@@ -52,21 +51,8 @@ func (r *Reactor) adopt(l *Loop, from any, f func(fd int) error) error {
 			failed = err
 		}
 	}
-	switch from := from.(type) {
-	case int:
-		with(from)
-	case *os.File:
-		with(int(from.Fd()))
-		runtime.KeepAlive(from)
-	case interface{ File() (*os.File, error) }:
-		f, err := from.File() // a duplicate, too
-		if err != nil {
-			return fmt.Errorf("mobius: adopt: %w", err)
-		}
-		with(int(f.Fd()))
-		_ = f.Close()
-	default:
-		return fmt.Errorf("mobius: adopt: want a number, *os.File, or a net.Conn or net.Listener with a method File, got %T", from)
+	if err := borrow.With(from, with); err != nil {
+		return fmt.Errorf("mobius: adopt: %w", err)
 	}
 	return failed
 }

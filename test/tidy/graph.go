@@ -16,6 +16,7 @@ const Imports = `
 NONE < internal/invariant < proactor;
 NONE < golang.org/x/sys/unix;
 NONE < internal/signals;
+NONE < internal/borrow;
 NONE < internal/testenv;
 
 # The backends know the seam, and nothing above it.
@@ -27,7 +28,7 @@ proactor < sim;
 proactor < loop < transport < connector;
 transport < transport/tls, transport/descriptor;
 transport < transport/pipe < transport/process;
-connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals < mobius;
+connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 mobius < endpoint;
@@ -59,6 +60,7 @@ var Onlys = []Only{
 	{"epoll", []string{"backend_linux.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"kqueue", []string{"backend_bsd.go", "kqueue/*/*.go", "cmd/mobius/*.go", "test/*/*.go"}},
 	{"internal/sys", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
+	{"internal/borrow", []string{"adopt.go", "test/*/*.go"}},
 	{"internal/signals", []string{"signals.go", "test/*/*.go"}},
 	{"internal/splice", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
 	{"internal/ready", []string{"internal/*/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go", "test/*/*.go"}},
