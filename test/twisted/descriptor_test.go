@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 
-	"mobius/internal/testenv"
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/transport"
@@ -94,43 +93,10 @@ func (silence) ConnectionMade(transport.Transport) {}
 func (silence) DataReceived([]byte)                {}
 func (silence) ConnectionLost(error)               {}
 
-// An answer is what an operation has completed with.
-type answer struct {
-	err  error
-	done bool
-}
-
-func (a *answer) Complete(op *proactor.Op) { a.err, a.done = op.Err, true }
-
-// eachPolling is each on those backends that wait for descriptors and children.
-func eachPolling(t *testing.T, f func(s *scene)) {
-	t.Helper()
-	each(t, func(s *scene) {
-		s.needsPoll()
-		f(s)
-	})
-}
-
-func (s *scene) needsPoll() {
-	s.Helper()
-	h, err := s.l.Sockets().Stream(s.Address(), nil)
-	s.try(err)
-	var a answer
-	op := proactor.Op{Kind: proactor.OpPoll, Handle: h, Events: proactor.Writable, Owner: &a}
-	s.l.Submit(&op)
-	s.turns(2)
-	s.l.Cancel(&op)
-	s.Until("a poll has ended", func() bool { return a.done })
-	s.try(s.l.Sockets().CloseFD(h))
-	if a.err == proactor.ErrUnsupported {
-		testenv.Missing(s, "%s does not wait for descriptors and children", s.Kind)
-	}
-}
-
 // watched runs a case on a set, a descriptor, and a connection to its other end.
 func watched(t *testing.T, f func(s *scene, set *descriptor.Set, w *watcher, peer *transport.Conn)) {
 	t.Helper()
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		a, b := s.streams()
 		f(s, descriptor.NewSet(s.l), &watcher{s: s, name: "w", fd: a}, s.speaker(b))
 	})
@@ -197,7 +163,7 @@ func TestCase65RemovedWriterIsNotCalled(t *testing.T) {
 }
 
 func TestCase67RemoveAll(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		a, b := s.streams()
 		r, w := &watcher{s: s, name: "r", fd: a}, &watcher{s: s, name: "w", fd: b}
@@ -269,7 +235,7 @@ func TestCase71LostAtTheLoopsEnd(t *testing.T) {
 }
 
 func TestCase72OwnDescriptorsAreNotListed(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		s.turns(3)
 		if n := len(set.Readers()) + len(set.Writers()) + len(set.RemoveAll()); n != 0 {
@@ -284,7 +250,7 @@ func TestCase72OwnDescriptorsAreNotListed(t *testing.T) {
 }
 
 func TestCase73FilesAreAlwaysReady(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		var fd int
 		if s.Net != nil {
 			fd = s.Net.File()
@@ -392,7 +358,7 @@ func TestCase79WriterThatCanWriteNothingStays(t *testing.T) {
 // A number that is closed and given out again while a poll of it is active
 // brings nothing to the old owner, nor costs the new one anything.
 func TestDescriptorNumberUsedAgain(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		if s.Net != nil {
 			return // there numbers are never used again
 		}
@@ -447,7 +413,7 @@ func (w *halfWatcher) ReadConnectionLost()  { w.s.note("%s read lost", w.name) }
 func (w *halfWatcher) WriteConnectionLost() {}
 
 func TestEndOfInputOfAHalfCloser(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		a, b := s.streams()
 		set := descriptor.NewSet(s.l)
 		w := &halfWatcher{watcher{s: s, name: "w", fd: a}}
@@ -464,7 +430,7 @@ func TestEndOfInputOfAHalfCloser(t *testing.T) {
 }
 
 func TestDescriptorThatIsNone(t *testing.T) {
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		set := descriptor.NewSet(s.l)
 		w := &watcher{s: s, name: "w", fd: -1}
 		if err := set.AddReader(w); !errors.Is(err, syscall.EBADF) {

@@ -70,7 +70,6 @@ func eachChild(t *testing.T, program sim.Program, script string, f func(s *scene
 	t.Helper()
 	run := func(w *backends.World) {
 		s := newScene(w, tcp4)
-		s.needsPoll()
 		f(s, &parent{s: s, out: map[int]string{}}, shell(script))
 	}
 	if program != nil {

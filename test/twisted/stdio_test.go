@@ -41,7 +41,7 @@ func (e *ends) ResumeWriting() { e.s.note("resume") }
 // eachStdio runs a case on a stream; feeder writes what it reads.
 func eachStdio(t *testing.T, f func(s *scene, e *ends, feeder *transport.Conn)) {
 	t.Helper()
-	eachPolling(t, func(s *scene) {
+	each(t, func(s *scene) {
 		in, feed := s.streams()
 		out, _ := s.streams()
 		from, err := s.l.Sockets().Duplicate(in)
