@@ -29,6 +29,7 @@ proactor < loop < transport < connector;
 transport < transport/tls, transport/descriptor;
 transport < transport/pipe < transport/process;
 connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
+connector < flow;
 mobius < proxy < cmd/mobius;
 mobius < protocols;
 mobius < endpoint;
