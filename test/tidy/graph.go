@@ -31,7 +31,7 @@ transport < transport/pipe < transport/process;
 connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 connector < flow;
 mobius < proxy < cmd/mobius;
-mobius < protocols;
+mobius < protocols < policies;
 mobius < endpoint;
 
 # What only tests import.

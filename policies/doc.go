@@ -1,0 +1,10 @@
+// Package policies has factories that wrap factories, to hold connections to
+// rules that their protocols need not know: how many there may be, in all and
+// from one source ([LimitTotal], [LimitPerPeer]), how long they may be idle
+// ([Timeout]), and what goes over them ([TrafficLog]).
+//
+// A [Wrapper] stands between a transport and a protocol, and [Wrap] and
+// [WrapClient] put one before each protocol that a factory builds: Twisted's
+// ProtocolWrapper and WrappingFactory. Wrappers stack. What either side is able
+// to do beyond its interface is found through them with mobius.As.
+package policies
