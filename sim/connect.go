@@ -23,8 +23,7 @@ func (b *Backend) startConnect(op *proactor.Op, s *socket) {
 	case op.Addr == nil || !op.Addr.IsValid():
 		b.finish(op, 0, syscall.EINVAL)
 	case s.kind == aPacket:
-		s.remote = *op.Addr
-		b.finish(op, 0, nil)
+		b.finish(op, 0, n.connectPacket(s, whereTo(*op.Addr)))
 	case s.kind != aStream:
 		b.finish(op, 0, syscall.EOPNOTSUPP)
 	case s.link == linking:
@@ -42,6 +41,21 @@ func (b *Backend) startConnect(op *proactor.Op, s *socket) {
 		}
 		n.at(n.soon()+s.latency, b.event(evConnect, op))
 	}
+}
+
+// connectPacket chooses a datagram socket's peer, which must be there only if
+// it is a unix socket.
+func (n *Net) connectPacket(s *socket, to proactor.Address) error {
+	switch r := n.find(to); {
+	case to.Kind() != s.local.Kind():
+		return syscall.EAFNOSUPPORT
+	case to.IsUnix() && r == nil:
+		return syscall.ENOENT
+	case to.IsUnix() && r.kind != aPacket:
+		return syscall.EPROTOTYPE
+	}
+	s.remote = to
+	return nil
 }
 
 // whereTo returns the address that a connection to a goes to: the wildcard is

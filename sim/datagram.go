@@ -201,12 +201,14 @@ func (n *Net) endFlight(i int32) {
 	f.files, f.next, n.free = nil, n.free, i
 }
 
-// land puts a datagram into s's mailbox; a full or closed one loses it.
+// land puts a datagram into s's mailbox; a full or closed one loses it, and one
+// that is connected takes only its peer's (connect(2)).
 func (n *Net) land(s *socket, i int32) {
 	if s.local.IsUnix() {
 		s.mail.coming--
 	}
-	if s.closed || len(s.mail.queue) >= n.o.DatagramBuffer {
+	stranger := s.remote.IsValid() && !s.remote.IsUnix() && n.flying[i].from != s.remote
+	if s.closed || stranger || len(s.mail.queue) >= n.o.DatagramBuffer {
 		n.endFlight(i)
 		return
 	}

@@ -26,7 +26,7 @@ proactor < sim;
 
 # The floors that never ask which backend carries them.
 proactor < loop < transport < connector;
-transport < transport/tls, transport/descriptor;
+transport < transport/tls, transport/descriptor, transport/datagram;
 transport < transport/pipe < transport/process;
 connector, transport/tls, transport/descriptor, transport/process, uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 connector < flow;

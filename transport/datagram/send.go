@@ -1,0 +1,212 @@
+package datagram
+
+import (
+	"errors"
+	"syscall"
+
+	"mobius/proactor"
+	"mobius/transport"
+)
+
+// A packet is one datagram, or a train of equal ones, on its way out.
+type packet struct {
+	op         proactor.Op
+	to         proactor.Address
+	msg        proactor.Msg
+	buf        []byte
+	port       *Port
+	prev, next *packet // in the port's list of those under way; next also in that of free ones
+}
+
+// The largest UDP payloads: 65,535 less the headers that are counted in
+// (RFC 768, RFC 8200).
+const (
+	largestIPv4 = 65507
+	largestIPv6 = 65527
+)
+
+// Packets that are kept to be used again: how many, and up to which size.
+const (
+	keepPackets = 256
+	keepBytes   = 2048
+)
+
+// Write sends a copy of data as one datagram to the peer of a connected port.
+//
+// It never blocks and takes all or nothing: what the kernel does not take at
+// once waits in a queue. The errors are *transport.ConnError, and wrap
+// transport.ErrFull if the queue is; EMSGSIZE if no datagram can be so long;
+// EDESTADDRREQ without a peer; net.ErrClosed once the port is stopped. An error
+// that the kernel finds later is counted, and told to a [SendFailer].
+func (p *Port) Write(data []byte) error { return p.send(data, proactor.Address{}, nil) }
+
+// WriteTo is Write to any address. It must be of the socket's family, or IPv4 on
+// a socket that takes both (EAFNOSUPPORT). On a connected port to must be the peer, or
+// the kernel may refuse it (EISCONN).
+func (p *Port) WriteTo(data []byte, to proactor.Address) error {
+	if !to.IsValid() {
+		return p.refuse(to, syscall.EDESTADDRREQ)
+	}
+	return p.send(data, to, nil)
+}
+
+// WriteMsg is WriteTo with what msg says beside it: SegmentSize cuts data into
+// several datagrams (UDP_SEGMENT), Info sets fields of the packet, Files travel
+// along on unix sockets. msg is copied; the files may be closed at once. An
+// invalid to means the peer.
+func (p *Port) WriteMsg(data []byte, to proactor.Address, msg *proactor.Msg) error {
+	return p.send(data, to, msg)
+}
+
+// Queued returns how many datagrams were written that the kernel has not taken.
+func (p *Port) Queued() int { return p.queued }
+
+func (p *Port) refuse(to proactor.Address, err error) error {
+	return &transport.ConnError{Op: "write", Addr: to, Kind: transport.Failed, Err: err}
+}
+
+func (p *Port) send(data []byte, to proactor.Address, msg *proactor.Msg) error {
+	if err := p.mayWrite(data, to, msg); err != nil {
+		return p.refuse(to, err)
+	}
+	k := p.packet()
+	k.buf = append(k.buf[:0], data...)
+	k.op.Buf, k.op.Addr, k.op.Msg = k.buf, nil, nil
+	if to.IsValid() {
+		k.to, k.op.Addr = to, &k.to
+	}
+	if msg != nil {
+		k.msg.SegmentSize, k.msg.Info = msg.SegmentSize, msg.Info
+		k.msg.Control = append(k.msg.Control[:0], msg.Control...)
+		k.msg.Files = append(k.msg.Files[:0], msg.Files...)
+		k.op.Msg = &k.msg
+	}
+	k.next = p.active
+	if p.active != nil {
+		p.active.prev = k
+	}
+	p.active = k
+	p.queued++
+	p.bytes += len(data)
+	p.l.Submit(&k.op)
+	return nil
+}
+
+// mayWrite returns why a write cannot be taken.
+func (p *Port) mayWrite(data []byte, to proactor.Address, msg *proactor.Msg) error {
+	if p.state != started {
+		return transport.ErrNotWritable
+	}
+	if !to.IsValid() {
+		if !p.remote.IsValid() {
+			return syscall.EDESTADDRREQ
+		}
+		to = p.remote
+	} else if err := p.reaches(to); err != nil {
+		return err
+	}
+	longest := len(data)
+	if msg != nil && msg.SegmentSize > 0 {
+		longest = min(longest, msg.SegmentSize)
+	}
+	if !to.IsUnix() && (longest > largestIPv6 || to.IP().Is4() && longest > largestIPv4) {
+		return syscall.EMSGSIZE
+	}
+	if p.queued > 0 && (p.queued >= p.o.Queue || p.bytes+len(data) > p.o.QueueBytes) {
+		p.stats.Full++
+		p.flags |= full
+		return transport.ErrFull
+	}
+	return nil
+}
+
+// reaches returns why nothing can be sent to an address: it is of another
+// family than the socket.
+func (p *Port) reaches(to proactor.Address) error {
+	here := p.bound
+	switch {
+	case to.Kind() != here.Kind():
+		return syscall.EAFNOSUPPORT
+	case to.IsUnix():
+		return nil
+	case !to.IP().IsValid():
+		return syscall.EDESTADDRREQ
+	case !here.IP().IsValid() || here.IP().Is6() && here.IP().IsUnspecified() && !p.v6Only():
+		return nil // the wildcard takes both
+	case here.IP().Is4() != to.IP().Is4():
+		return syscall.EAFNOSUPPORT
+	}
+	return nil
+}
+
+func (p *Port) v6Only() bool { return p.o.Socket != nil && p.o.Socket.V6Only == proactor.On }
+
+// packet returns one that is free.
+func (p *Port) packet() *packet {
+	k := p.free
+	if k == nil {
+		k = &packet{port: p}
+		k.op = proactor.Op{Kind: proactor.OpSendTo, Owner: k}
+	} else {
+		p.free = k.next
+		p.freeN--
+	}
+	k.op.Handle = p.recv.Handle
+	k.prev, k.next = nil, nil
+	return k
+}
+
+// Complete takes the result of a send.
+func (k *packet) Complete(op *proactor.Op) {
+	p := k.port
+	n := len(k.buf)
+	if k.prev != nil {
+		k.prev.next = k.next
+	} else {
+		p.active = k.next
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	}
+	p.queued--
+	p.bytes -= n
+	err, to := op.Err, k.to
+	if op.Addr == nil {
+		to = p.remote
+	}
+	if p.freeN < keepPackets && cap(k.buf) <= keepBytes {
+		k.op.Addr, k.op.Msg = nil, nil
+		k.next, p.free = p.free, k
+		p.freeN++
+	}
+	p.sent(to, err)
+	p.settle()
+}
+
+// sent takes note of what became of a datagram.
+func (p *Port) sent(to proactor.Address, err error) {
+	switch {
+	case err == nil:
+		p.stats.Sent++
+	case errors.Is(err, proactor.ErrCanceled):
+		p.failed(to, transport.ErrNotWritable)
+	default:
+		p.stats.count(&p.stats.SendErrors, err)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			p.refused()
+		}
+		p.failed(to, err)
+	}
+	if p.flags.has(full) && p.queued <= p.o.Queue/2 && p.bytes <= p.o.QueueBytes/2 && p.state == started {
+		p.flags &^= full
+		if d, ok := transport.As[transport.Drainer](p.p); ok {
+			p.call(d.ResumeWriting)
+		}
+	}
+}
+
+func (p *Port) failed(to proactor.Address, err error) {
+	if f, ok := transport.As[SendFailer](p.p); ok {
+		p.call(func() { f.SendFailed(to, err) })
+	}
+}
