@@ -99,7 +99,9 @@ func s15AdoptsASocketpair(w *world) {
 	in.wantEnd(total)
 }
 
-func s15AdoptsAListener(w *world) {
+// adoptListener makes a listener of package net and has the backend adopt a
+// duplicate of its descriptor.
+func adoptListener(w *world) (net.Listener, proactor.Handle) {
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.Fatal(err)
@@ -108,17 +110,22 @@ func s15AdoptsAListener(w *world) {
 	if err != nil {
 		w.Fatal(err)
 	}
+	defer f.Close()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		w.Fatal(err)
 	}
-	f.Close()
-	defer nl.Close()
 	h, err := w.server.b.Adopt(fd)
 	if err != nil {
 		w.Fatalf("Adopt of a listener: %v", err)
 	}
-	local, _, err := w.server.b.Names(w.server.own(h))
+	return nl, w.server.own(h)
+}
+
+func s15AdoptsAListener(w *world) {
+	nl, h := adoptListener(w)
+	defer nl.Close()
+	local, _, err := w.server.b.Names(h)
 	if err != nil || local != proactor.FromNetAddr(nl.Addr()) {
 		w.Fatalf("Names of an adopted listener: %v, %v; want %v", local, err, nl.Addr())
 	}
@@ -145,24 +152,8 @@ func s15BadDescriptorsStayTheCallers(w *world) {
 // s4AStolenConnectionShowsNothing has two owners of one listening socket,
 // each of which finds the queue empty now and then.
 func s4AStolenConnectionShowsNothing(w *world) {
-	nl, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.Fatal(err)
-	}
-	f, err := nl.(*net.TCPListener).File()
-	if err != nil {
-		w.Fatal(err)
-	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		w.Fatal(err)
-	}
-	f.Close()
-	h, err := w.server.b.Adopt(fd)
-	if err != nil {
-		w.Fatalf("Adopt: %v", err)
-	}
-	p := w.server.probe(proactor.OpAccept, w.server.own(h))
+	nl, h := adoptListener(w)
+	p := w.server.probe(proactor.OpAccept, h)
 	ours := 0
 	p.on = func() { ours++ }
 	p.submit()
@@ -193,20 +184,8 @@ func s4AStolenConnectionShowsNothing(w *world) {
 
 // s4SignalsShowNothing interrupts the loop's thread all the time.
 func s4SignalsShowNothing(w *world) {
-	stop, over := make(chan struct{}), make(chan struct{})
 	pid := os.Getpid()
-	go func() {
-		defer close(over)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				interrupt(pid, w.server.thread)
-			}
-		}
-	}()
-	defer func() { close(stop); <-over }()
+	defer meanwhile(func() { interrupt(pid, w.server.thread) })()
 	a, b := w.connect()
 	total := int64(w.size(1 << 20))
 	e := newEcho(b)

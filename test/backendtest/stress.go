@@ -11,20 +11,10 @@ import (
 // s1TheCollectorMovesNothing has the garbage collector run, memory returned and
 // stacks grow all the time while bytes are under way.
 func s1TheCollectorMovesNothing(w *world) {
-	stop, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.GC()
-				debug.FreeOSMemory()
-			}
-		}
-	}()
-	defer func() { close(stop); <-over }()
+	defer meanwhile(func() {
+		runtime.GC()
+		debug.FreeOSMemory()
+	})()
 	total := int64(w.size(1 << 20))
 	for i := range uint64(4) {
 		a, b := w.connect() // nobody but the backend knows of the ops of the echo
@@ -35,6 +25,23 @@ func s1TheCollectorMovesNothing(w *world) {
 		a.write(i, total, func() int { return 1 + w.rand.IntN(9000) })
 		w.until("everything is echoed beside the collector", back.has(total))
 	}
+}
+
+// meanwhile calls f again and again on another goroutine, until stop.
+func meanwhile(f func()) (stop func()) {
+	end, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				f()
+			}
+		}
+	}()
+	return func() { close(end); <-over }
 }
 
 // deep makes the stack grow, and with it move.
