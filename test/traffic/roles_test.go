@@ -21,6 +21,7 @@ import (
 // so that what the process allocates is the server's alone.
 func roles() map[string]func(backend, upstream string) error {
 	return map[string]func(backend, upstream string) error{
+		"stuck":       func(backend, _ string) error { return stuckRole(backend) },
 		"echo":        func(backend, _ string) error { return echoRole(backend, proactor.SocketOptions{}) },
 		"proxy":       func(backend, upstream string) error { return proxyRole(backend, upstream, proactor.SocketOptions{}) },
 		"echo-small":  func(backend, _ string) error { return echoRole(backend, smallBuffers) },
