@@ -96,16 +96,17 @@ func startPlain(t *testing.T, upstream string, _ ...string) *proxied {
 			if err != nil {
 				return
 			}
-			sessions.Go(func() { plainSession(c.(*net.TCPConn), upstream) })
+			sessions.Go(func() { plainSession(t, c.(*net.TCPConn), upstream) })
 		}
 	})
 	return &proxied{addr: ln.Addr().String()}
 }
 
-func plainSession(c *net.TCPConn, upstream string) {
+func plainSession(t *testing.T, c *net.TCPConn, upstream string) {
 	defer c.Close()
 	u, err := net.Dial("tcp", upstream)
 	if err != nil {
+		t.Logf("the plain proxy: %v", err) // the client fails
 		return
 	}
 	defer u.Close()
