@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"io"
 	"runtime"
 
 	"mobius/proactor"
@@ -39,6 +40,38 @@ func s3bPeersThatNeverReadDoNotStopOthers(w *world) {
 		w.Errorf("%d of %d holds were asked back, with a cap of %d", len(k.asked), len(k.pieces), n)
 	}
 	k.releaseAll()
+}
+
+// s3bStalledRelaysDoNotStopOthers has relays keep what their sinks do not take.
+func s3bStalledRelaysDoNotStopOthers(w *world) {
+	const n = 12
+	total := int64(w.size(1 << 20))
+	var chains [n]chain
+	var relays [n]*relay
+	for i := range chains {
+		c := w.chain(proactor.TCP, proactor.TCP, small)
+		relays[i] = w.server.relay(c.in.h, c.out.h)
+		relays[i].submit()
+		c.source.write(uint64(i), total, func() int { return 1 + w.rand.IntN(3000) })
+		for range 3 {
+			w.step()
+		}
+		chains[i] = c
+	}
+	l := w.server.listen(nil)
+	a, b := w.join(l)
+	e := newEcho(b)
+	e.recv.submit()
+	back := a.read(99)
+	a.write(99, total, nil)
+	w.until("a good stream is echoed in full beside stalled relays", back.has(total))
+	for i, c := range chains {
+		in := c.sink.read(uint64(i))
+		w.until("a relay goes on once its sink is read", in.has(total))
+		c.source.shutdown()
+		w.until("it ends", relays[i].isIdle)
+		relays[i].wantRelayed(total, io.EOF, proactor.NoSide)
+	}
 }
 
 // mustBeOldestFirst checks that holds were asked back in the order in which

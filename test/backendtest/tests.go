@@ -37,6 +37,7 @@ var tests = append([]Test{
 	{Name: "S3a_EchoFromHeldBytes", run: s3aEchoFromHeldBytes},
 	{Name: "S3a_ReleasedByOthers", run: s3aReleasedByOthers},
 	{Name: "S3b_PeersThatNeverReadDoNotStopOthers", run: s3bPeersThatNeverReadDoNotStopOthers},
+	{Name: "S3b_StalledRelaysDoNotStopOthers", run: s3bStalledRelaysDoNotStopOthers},
 	{Name: "S3b_EachHoldIsAskedOnceOldestFirst", run: s3bEachHoldIsAskedOnceOldestFirst},
 	{Name: "S3c_StarvedAreServedInOrder", run: s3cStarvedAreServedInOrder},
 	{Name: "S3c_ServedAgainWithoutATimer", run: s3cServedAgainWithoutATimer},

@@ -71,6 +71,15 @@ func TestUringTiny(t *testing.T) {
 	}
 }
 
+// TestUringFewHolds runs it with many small buffers, of which holds may keep
+// four: the cap is reached long before streams starve.
+func TestUringFewHolds(t *testing.T) {
+	c := onUring(uring.Options{Plain: true, Buffers: 256, BufferSize: 64, Holds: 4})
+	c.Scale, c.Holds = 32, 4
+	reaches(t, &c, counters{"Evicted": evicted})
+	c.Run(t)
+}
+
 // TestUringIncrementalTiny shares two small buffers among all streams.
 func TestUringIncrementalTiny(t *testing.T) {
 	if !incremental() {
