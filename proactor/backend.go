@@ -146,6 +146,10 @@ type Backend interface {
 	// until the kernel has let go of all memory, closes every handle that is
 	// still open, and frees the backend. It may be called from the owner's
 	// thread, or from any if Poll was never called. Idempotent.
+	//
+	// It does not wait for the Func of a Work that is running, which nothing
+	// can stop and which may take long (LookupHost): that ends on its own
+	// goroutine and is not heard of. Its op is the owner's again at once.
 	Close() error
 }
 

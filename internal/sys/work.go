@@ -26,6 +26,7 @@ type Workers struct {
 	mu       sync.Mutex
 	running  int            // goroutines
 	queue    proactor.Queue // not started
+	started  proactor.Queue // Func runs
 	done     proactor.Queue // Func has returned, result not collected
 	closed   bool
 }
@@ -105,16 +106,19 @@ func (w *Workers) Finished() *proactor.Op {
 	return op
 }
 
-// Close drops what has not started and the results of what has: no op is
-// touched any more once a Func that is running has returned. It does not wait
-// for those.
+// Close drops what has not started and the results of what has, and gives all
+// ops back to their owners, idle: from its return on none is touched.
+//
+// It does not wait for Funcs that are running, since nothing can stop them and
+// a name's look-up may take half a minute: each ends on its goroutine, in its own time.
 func (w *Workers) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	for w.queue.Pop() != nil {
-	}
-	for w.done.Pop() != nil {
+	for _, q := range []*proactor.Queue{&w.queue, &w.started, &w.done} {
+		for op := q.Pop(); op != nil; op = q.Pop() {
+			op.B.State = proactor.Idle
+		}
 	}
 	w.finished.Store(0)
 }
@@ -129,6 +133,7 @@ func (w *Workers) work() {
 			w.mu.Unlock()
 			return
 		}
+		w.started.Push(op)
 		w.mu.Unlock()
 		w.call(op)
 	}
@@ -156,6 +161,7 @@ func (w *Workers) finish(op *proactor.Op, result error) {
 	w.mu.Lock()
 	closed := w.closed
 	if !closed {
+		w.started.Remove(op)
 		op.Err = result
 		w.done.Push(op)
 		w.finished.Add(1)

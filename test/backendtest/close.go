@@ -1,6 +1,11 @@
 package backendtest
 
-import "mobius/proactor"
+import (
+	"errors"
+	"sync/atomic"
+
+	"mobius/proactor"
+)
 
 // What Close promises.
 
@@ -60,6 +65,50 @@ func closeWithEverythingActive(w *world) {
 	}
 	w.within(w.brief(), func() bool { return false })
 }
+
+// closeWithAFuncRunning closes a backend whose Work is in the middle of its
+// Func: Close does not wait, and the op is the owner's again, to be used elsewhere.
+func closeWithAFuncRunning(w *world) {
+	if w.cfg.Virtual {
+		return // a Func cannot be caught in the middle there
+	}
+	d := w.another()
+	var started atomic.Bool
+	release, over := make(chan struct{}), make(chan struct{})
+	p := d.probe(proactor.OpWork, 0)
+	p.on = func() {}
+	p.Func = func() {
+		started.Store(true)
+		<-release
+		close(over)
+	}
+	p.submit()
+	for end := d.b.Now() + w.cfg.Patience; !started.Load() && d.b.Now() < end; {
+		d.poll(w.brief())
+	}
+	d.closed = true // from now on every completion is a breach
+	if err := d.b.Close(); err != nil {
+		w.Fatalf("Close while a Func runs: %v", err)
+	}
+	if p.Active() {
+		w.Fatal("a Work is active although its backend is closed")
+	}
+	again := proactor.Op{Kind: proactor.OpWork, Func: func() {}}
+	ended := false
+	again.Owner = completer(func(op *proactor.Op) { ended = op.Err == nil })
+	p.Op = again // the memory serves another backend
+	w.server.b.Submit(&p.Op)
+	w.until("the op completes on another backend", func() bool { return ended })
+	p.Op.Err = errMine
+	close(release)
+	<-over
+	w.within(w.brief(), func() bool { return false })
+	if p.Op.Err != errMine || p.Active() {
+		w.Fatalf("a Func that ended after Close changed its op: %v", p.Op.Err)
+	}
+}
+
+var errMine = errors.New("the owner's")
 
 // listenRaw listens on a backend that is not a world's server.
 func (d *driver) listenRaw(w *world) (*listener, error) {

@@ -139,6 +139,7 @@ var tests = append([]Test{
 	{Name: "S16_AnIdleBackendDoesNotSpin", alone: true, run: s16AnIdleBackendDoesNotSpin},
 	{Name: "S16_OneBusyStreamDoesNotStopOthers", run: s16OneBusyStreamDoesNotStopOthers},
 	{Name: "Close_WithEverythingActive", alone: true, run: closeWithEverythingActive},
+	{Name: "Close_WithAFuncRunning", alone: true, run: closeWithAFuncRunning},
 	{Name: "Close_BeforeTheFirstPoll", alone: true, run: closeBeforeTheFirstPoll},
 	{Name: "Close_ManyTimes", alone: true, run: closeManyTimes},
 	{Name: "Close_GivesHandlesBack", alone: true, run: closeGivesHandlesBack},
