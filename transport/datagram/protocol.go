@@ -30,10 +30,11 @@ type Protocol interface {
 }
 
 // A ConnectionRefuser is a Protocol of a connected port that wants to know when
-// nobody listens at the peer's address: an ICMP message said so
-// (ECONNREFUSED, udp(7)), or the unix socket is gone. It says that some earlier
-// datagram was not taken, not which. Ports that are not connected never hear of it.
+// nobody listens at the peer's address. Ports that are not connected never hear
+// of it.
 type ConnectionRefuser interface {
+	// ConnectionRefused is called when an ICMP message said so (ECONNREFUSED,
+	// udp(7)), or the unix socket is gone: some earlier datagram was not taken.
 	ConnectionRefused()
 }
 
