@@ -206,6 +206,13 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 		}
 		return
 	}
+	if !more && b.choice.multishotAccept && !b.Acceptable(b.Lookup(op.Handle), int(res)) {
+		// Kernels 6.2 to 6.7 lose the connection when the completion queue is
+		// full, and tell the result of a poll in its place: 195, most often.
+		b.stats.Stale++
+		b.goOn(op)
+		return
+	}
 	h, peer, ok := b.Accepted(b.Lookup(op.Handle), int(res), nil, op.Addr != nil)
 	if !more {
 		b.after.op = op

@@ -34,6 +34,38 @@ func (s *Sockets) Accepted(e *Entry, fd int, raw *RawAddr, wantPeer bool) (h pro
 	return c.Handle(), peer, true
 }
 
+// Acceptable reports whether fd may be a connection that listener e has just
+// accepted: it has the listener's address and belongs to no open handle.
+func (s *Sockets) Acceptable(e *Entry, fd int) bool {
+	if at := s.entries.At(uint32(fd)); at != nil && at.handle.Load() != 0 {
+		return false
+	}
+	own, err := unix.Getsockname(fd)
+	if err != nil {
+		return false
+	}
+	listener, err := unix.Getsockname(int(e.Handle().Index()))
+	return err == nil && samePort(own, listener)
+}
+
+func samePort(a, b unix.Sockaddr) bool {
+	switch x := a.(type) {
+	case *unix.SockaddrInet4:
+		if y, ok := b.(*unix.SockaddrInet6); ok {
+			return x.Port == y.Port
+		}
+		y, ok := b.(*unix.SockaddrInet4)
+		return ok && x.Port == y.Port
+	case *unix.SockaddrInet6:
+		y, ok := b.(*unix.SockaddrInet6)
+		return ok && x.Port == y.Port
+	case *unix.SockaddrUnix:
+		y, ok := b.(*unix.SockaddrUnix)
+		return ok && x.Name == y.Name
+	}
+	return false
+}
+
 func (s *Sockets) peerGone(fd int) (proactor.Handle, proactor.Address, bool) {
 	unix.Close(fd)
 	s.PeerGone++
