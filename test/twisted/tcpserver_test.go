@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"mobius/connector"
-	"mobius/internal/testenv"
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/transport"
@@ -156,7 +155,7 @@ func (s *scene) linkLocal() proactor.Address {
 			}
 		}
 	}
-	testenv.Missing(s, "a link-local IPv6 address")
+	s.Skip("this machine has no link-local IPv6 address to name a zone of")
 	return proactor.Address{}
 }
 
