@@ -31,8 +31,6 @@ func onNet() backendtest.Config {
 		Allocates:   true,
 		// What it does not do: relays, moving descriptors, options, refusing; its Close waits.
 		Skip: []string{"S11_", "Close_WithEverythingActive", "Close_WithAFuncRunning", "S3b_StalledRelays",
-		// What it does not do: relays, moving descriptors, options, refusing; its Close waits.
-		Skip: []string{"S11_", "Close_WithEverythingActive", "Close_WithAFuncRunning", "S3b_StalledRelays",
 			"S15_", "S9_ReusePort", "S9_Refuse", "S9_APeerThatIsGone", "S9_ConnectsFrom", "S9_Wildcard",
 			"S9_PeerCredentials", "S9a_", "S10a_"},
 	}
