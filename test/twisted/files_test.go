@@ -3,10 +3,14 @@ package twisted
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
 
+	"mobius/connector"
+	"mobius/internal/testenv"
 	"mobius/proactor"
 	"mobius/sim"
 	"mobius/test/backends"
@@ -93,10 +97,10 @@ func (p *talker) send(fd int) {
 	}
 }
 
-// eachCarrier is eachUNIX on simulated networks, a quiet one and some that cut,
-// delay and starve in every way that a program must not notice.
+// eachCarrier is eachUNIX, and simulated networks that cut, delay and starve in
+// every way that a program must not notice.
 func eachCarrier(t *testing.T, f func(s *scene)) {
-	f(newScene(backends.Simulate(t, sim.Options{Seed: 1, Faults: sim.NoFaults}), unix))
+	eachUNIX(t, f)
 	for seed := range uint64(harmlessSeeds) {
 		t.Run(fmt.Sprintf("sim, seed %d", seed), func(t *testing.T) {
 			f(newScene(backends.Simulate(t, sim.Options{Seed: seed, Harmless: true}), unix))
@@ -292,6 +296,66 @@ func TestX37DescriptorIsCopied(t *testing.T) {
 		if err := s.l.Sockets().CloseFD(other); err != nil {
 			s.Error(err)
 		}
+	})
+}
+
+// Control messages that are no descriptors are ignored.
+func TestCase251UnknownControlMessage(t *testing.T) {
+	eachFile(t, func(s *scene) {
+		plant := s.silent("server")
+		takers := takes(plant)
+		p := s.listenWith(plant, connector.ListenOptions{Socket: &proactor.SocketOptions{RecvCredentials: proactor.On}})
+		peer, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: p.Addr().Path(), Net: "unix"})
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer peer.Close()
+		control := syscall.UnixCredentials(&syscall.Ucred{Pid: int32(os.Getpid()), Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())})
+		file, err := os.Open(os.DevNull)
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer file.Close()
+		control = append(control, syscall.UnixRights(int(file.Fd()), int(file.Fd()))...)
+		if _, _, err := peer.WriteMsgUnix([]byte("with credentials"), control, nil); err != nil {
+			s.Fatal(err)
+		}
+		s.Until("accepted", func() bool { return len(*takers) == 1 })
+		k := (*takers)[0]
+		k.has(len("with credentials"))
+		if string(k.got) != "with credentials" || len(k.fds) != 2 {
+			s.Errorf("received %q and descriptors %v", k.got, k.fds)
+		}
+		for _, fd := range k.fds {
+			s.discard(fd)
+		}
+	})
+}
+
+// Received descriptors are not inherited by children.
+func TestX38CloseOnExec(t *testing.T) {
+	eachFile(t, func(s *scene) {
+		plant := s.silent("server")
+		takers := takes(plant)
+		_, client := s.pair(plant, s.silent("client"))
+		r, w, err := os.Pipe()
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer r.Close()
+		client.send(int(w.Fd()))
+		client.write("x")
+		k := (*takers)[0]
+		k.has(1)
+		flags, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", k.fds[0]))
+		if err != nil {
+			testenv.Missing(s, "no procfs: %v", err)
+		}
+		if !strings.Contains(string(flags), "\nflags:\t02") { // O_CLOEXEC, octal 02000000
+			s.Errorf("descriptor %d:\n%s", k.fds[0], flags)
+		}
+		s.discard(k.fds[0])
+		w.Close()
 	})
 }
 
