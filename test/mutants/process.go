@@ -1,0 +1,28 @@
+package main
+
+func processAreas() []area {
+	return []area{
+		{"descriptors", `^Test(Case6[3-9]|Case7|Reader|Descriptor)`, []mutant{
+			{"a removed reader is called once more", "transport/descriptor/watch.go",
+				"	if w.state == leaving {\n		w.set.leaving--", "	if w.state == leaving {\n		_ = w.d.DoRead()\n		w.set.leaving--"},
+			{"a descriptor is called once only", "transport/descriptor/watch.go",
+				"	if w.state != gone {\n		w.arm()\n	}", "	if w.state == gone {\n		w.arm()\n	}"},
+			{"an error does not end it", "transport/descriptor/watch.go",
+				"	w.lose(err)\n}", "	_ = err\n}"},
+			{"the loop's end is told to nobody", "transport/descriptor/set.go",
+				"			w.lose(err)\n", "			w.leave()\n"},
+		}},
+		{"processes", `^Test(Case2(8[7-9]|9)|Case3(0|1[0-7])|X4[3-7])`, []mutant{
+			{"the end does not wait for the pipes", "transport/process/process.go",
+				"x.state != exited || x.open > 0 ||", "x.state != exited ||"},
+			{"a killed child has status 0", "transport/process/protocol.go",
+				"	case status&0x7f != 0:", "	case status&0x7f == 0x7f:"},
+			{"a child that has exited keeps its number", "transport/process/process.go",
+				"	if x.state != alive {\n		return 0\n	}", "	if x.state == ended {\n		return 0\n	}"},
+			{"a write to a closed input is taken", "transport/pipe/writer.go",
+				"		return 0, transport.ErrNotWritable", "		return len(p), nil"},
+			{"the loop's stop is not told", "transport/process/process.go",
+				"		x.exit(err)\n		x.l.Cancel(&x.wait)", "		x.l.Cancel(&x.wait)"},
+		}},
+	}
+}
