@@ -4,7 +4,8 @@ func processAreas() []area {
 	return []area{
 		{"descriptors", `^Test(Case6[3-9]|Case7|Reader|Descriptor)`, []mutant{
 			{"a removed reader is called once more", "transport/descriptor/watch.go",
-				"	if w.state == leaving {\n		w.set.leaving--", "	if w.state == leaving {\n		_ = w.d.DoRead()\n		w.set.leaving--"},
+				"	if w.state == leaving {\n		w.set.leaving--",
+				"	if w.state == leaving {\n		_ = w.d.DoRead()\n		w.set.leaving--"},
 			{"a descriptor is called once only", "transport/descriptor/watch.go",
 				"	if w.state != gone {\n		w.arm()\n	}", "	if w.state == gone {\n		w.arm()\n	}"},
 			{"an error does not end it", "transport/descriptor/watch.go",
@@ -23,6 +24,22 @@ func processAreas() []area {
 				"		return 0, transport.ErrNotWritable", "		return len(p), nil"},
 			{"the loop's stop is not told", "transport/process/process.go",
 				"		x.exit(err)\n		x.l.Cancel(&x.wait)", "		x.l.Cancel(&x.wait)"},
+		}},
+		{"stdio", `^TestCase32`, []mutant{
+			{"LoseConnection leaves the output open", "transport/pipe/stream.go",
+				"	s.in.Close(net.ErrClosed)\n	s.out.Close()\n", "	s.in.Close(net.ErrClosed)\n"},
+			{"a panic is not the end", "transport/pipe/stream.go",
+				`			s.die(transport.Panicked, "protocol", &loop.PanicError{Value: v})`, `			_ = loop.PanicError{Value: v}`},
+			{"a pause does nothing", "transport/pipe/reader.go",
+				"{ r.paused = true }", "{ r.paused = false }"},
+		}},
+		{"adopt", `^Test(Case329|Case33|Adopt)`, []mutant{
+			{"the port takes the caller's descriptor", "connector/adopt.go",
+				"	own, err := sockets.Duplicate(fd)", "	own, err := fd, error(nil)"},
+			{"a connection is taken for a listener", "connector/adopt.go",
+				"	case listening != (refused == nil):", "	case listening != (refused == nil || listening):"},
+			{"a connection without a protocol leaks", "connector/adopt.go",
+				"	if p == nil {\n		_ = l.Sockets().CloseFD(h)", "	if p == nil {"},
 		}},
 	}
 }
