@@ -50,6 +50,9 @@ type Backend struct {
 	letter  []byte      // what datagrams are received into by those
 	letters *letter     // unused ones
 
+	lanes     map[way]*lane // those in use
+	idleLanes *lane
+
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue
 	moved   bool     // a relay moved bytes in this round

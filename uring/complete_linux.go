@@ -103,7 +103,9 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		if invariant.Enabled {
 			vacate(e, b.slots.at(i).role)
 		}
-		b.dropLetter(b.slots.at(i))
+		s := b.slots.at(i)
+		b.dropLetter(s)
+		b.leaveLane(s)
 		b.slots.give(i)
 	}
 	if op.Kind == proactor.OpSend {

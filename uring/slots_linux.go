@@ -56,6 +56,7 @@ const (
 type slot struct {
 	op         *proactor.Op
 	relay      *relay  // of drawing and pouring
+	lane       *lane   // posting to a unix socket: what the kernel gets one of at a time
 	letter     *letter // posting, sending with a Msg: what goes beside the bytes
 	user       uint64  // user data of the latest arming
 	generation uint32

@@ -51,6 +51,8 @@ func (b *Backend) Submit(op *proactor.Op) {
 		return
 	case r == posting && !b.submitSendTo(op, e, s):
 		return
+	case r == posting && e.Network == proactor.Unixgram && !b.enterLane(op, s):
+		return
 	case r == receiving:
 		s.class = b.classOf(e)
 		s.wanted = s.class

@@ -27,8 +27,6 @@ func onUring(o uring.Options) backendtest.Config {
 			}
 			return b
 		},
-		// Sends that wait for one unix socket at a time are woken in any order.
-		Skip:        []string{"S12a_AFullReceiver"},
 		Datagram:    65535,
 		Descriptors: true,
 	}
