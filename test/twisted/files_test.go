@@ -3,13 +3,11 @@ package twisted
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 
-	"mobius/connector"
 	"mobius/internal/testenv"
 	"mobius/proactor"
 	"mobius/sim"
@@ -295,39 +293,6 @@ func TestX37DescriptorIsCopied(t *testing.T) {
 		mine.has(len("it is me"))
 		if err := s.l.Sockets().CloseFD(other); err != nil {
 			s.Error(err)
-		}
-	})
-}
-
-// Control messages that are no descriptors are ignored.
-func TestCase251UnknownControlMessage(t *testing.T) {
-	eachFile(t, func(s *scene) {
-		plant := s.silent("server")
-		takers := takes(plant)
-		p := s.listenWith(plant, connector.ListenOptions{Socket: &proactor.SocketOptions{RecvCredentials: proactor.On}})
-		peer, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: p.Addr().Path(), Net: "unix"})
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer peer.Close()
-		control := syscall.UnixCredentials(&syscall.Ucred{Pid: int32(os.Getpid()), Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())})
-		file, err := os.Open(os.DevNull)
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer file.Close()
-		control = append(control, syscall.UnixRights(int(file.Fd()), int(file.Fd()))...)
-		if _, _, err := peer.WriteMsgUnix([]byte("with credentials"), control, nil); err != nil {
-			s.Fatal(err)
-		}
-		s.Until("accepted", func() bool { return len(*takers) == 1 })
-		k := (*takers)[0]
-		k.has(len("with credentials"))
-		if string(k.got) != "with credentials" || len(k.fds) != 2 {
-			s.Errorf("received %q and descriptors %v", k.got, k.fds)
-		}
-		for _, fd := range k.fds {
-			s.discard(fd)
 		}
 	})
 }
