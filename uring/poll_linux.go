@@ -39,7 +39,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if timeout > 0 {
 		deadline = b.Now() + timeout
 	}
-	for wait := timeout; ; wait = deadline - b.Now() {
+	for wait, again := timeout, false; ; wait, again = deadline-b.Now(), true {
 		if timeout < 0 {
 			wait = -1
 		} else if wait < 0 {
@@ -48,7 +48,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 		if !b.prepareRound() || b.stats.Evicted != evicted { // an Evict is news, as a Complete is
 			wait = 0
 		}
-		woken, err := b.enter(wait)
+		woken, err := b.enter(wait, again)
 		if err != nil {
 			return err
 		}
@@ -141,11 +141,16 @@ func (b *Backend) retryCancels() {
 // That is worth more than its 100 ns: a goroutine that is in announced system
 // calls most of the time loses its P to sysmon at every look, 10,000 times a
 // second, and a quarter of the CPU goes into getting it back.
-func (b *Backend) enter(wait time.Duration) (woken bool, err error) {
+//
+// A Poll's second round, after one that brought nothing, does not believe
+// IORING_SQ_TASKRUN: another processor may set it just after this one has run
+// the work that it announces (io_req_local_work_add), and then it stays although
+// there is none. A wait runs what there is anyway.
+func (b *Backend) enter(wait time.Duration, again bool) (woken bool, err error) {
 	b.publish()
 	if wait != 0 { // the scheduler need hear only of calls that may wait
 		switch {
-		case b.prompt || b.ring.Ready() > 0 || b.ring.TaskRun():
+		case b.prompt || b.ring.Ready() > 0 || !again && b.ring.TaskRun():
 			wait = 0
 		case !b.waker.sleep():
 			wait, woken = 0, true
