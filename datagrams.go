@@ -79,11 +79,9 @@ func (r *Reactor) listenDatagramAt(network, text string, p DatagramProtocol, o D
 // lives on the calling loop, or else on the first; its methods are for that
 // loop's goroutine. Errors are *ConnError.
 func (r *Reactor) ListenDatagram(addr Address, p DatagramProtocol, o DatagramOptions) (*DatagramPort, error) {
-	l := r.loops[0]
-	for _, inside := range r.loops {
-		if inside.Inside() {
-			l = inside
-		}
+	l := r.inside()
+	if l == nil {
+		l = r.loops[0]
 	}
 	var port *DatagramPort
 	var failed error

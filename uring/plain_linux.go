@@ -21,18 +21,23 @@ import (
 // pageSize is how much one read of such a descriptor brings at most.
 const pageSize = 64 << 10
 
+// pageFor returns where op is to read to: no more than its Limit leaves.
+func (b *Backend) pageFor(op *proactor.Op) []byte {
+	if b.page == nil || invariant.Enabled {
+		b.page = make([]byte, pageSize)
+	}
+	if op.Limit > 0 {
+		return b.page[:min(len(b.page), op.Limit-op.B.Done)]
+	}
+	return b.page
+}
+
 func (b *Backend) readable(op *proactor.Op, res int32) {
 	if res < 0 {
 		b.failed(op, syscall.Errno(-res))
 		return
 	}
-	if b.page == nil || invariant.Enabled {
-		b.page = make([]byte, pageSize)
-	}
-	p := b.page
-	if op.Limit > 0 {
-		p = p[:min(len(p), op.Limit-op.B.Done)]
-	}
+	p := b.pageFor(op)
 	n, errno := sys.Read(int(op.Handle.Index()), sys.Other, p)
 	switch {
 	case errno != 0:

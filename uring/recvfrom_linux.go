@@ -134,13 +134,7 @@ func (b *Backend) unpack(op *proactor.Op, res int32) {
 		b.failed(op, syscall.Errno(-res))
 		return
 	}
-	if b.page == nil || invariant.Enabled {
-		b.page = make([]byte, pageSize)
-	}
-	p := b.page
-	if op.Limit > 0 {
-		p = p[:min(len(p), op.Limit-op.B.Done)]
-	}
+	p := b.pageFor(op)
 	b.inbox.In(p, true)
 	n, errno := b.inbox.Receive(int(op.Handle.Index()))
 	switch {

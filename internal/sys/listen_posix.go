@@ -133,19 +133,25 @@ func (s *Sockets) boundTCP(local proactor.Address, domain int, o *proactor.Socke
 		err = before(fd)
 	}
 	if err == nil {
-		err = applyNew(fd, domain, proactor.TCP, o)
-	}
-	if err == nil {
-		err = s.raw.Set(local, domain)
-	}
-	if err == nil {
-		err = bind(fd, &s.raw)
+		err = s.bindNew(fd, domain, local, o)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
+}
+
+// bindNew sets a new IP socket's options and binds it.
+func (s *Sockets) bindNew(fd, domain int, local proactor.Address, o *proactor.SocketOptions) error {
+	err := applyNew(fd, domain, local.Kind(), o)
+	if err == nil {
+		err = s.raw.Set(local, domain)
+	}
+	if err == nil {
+		err = bind(fd, &s.raw)
+	}
+	return err
 }
 
 // listening lets the world in, and reads back the address. It closes fd if

@@ -77,13 +77,7 @@ func (s *Sockets) boundUDP(local proactor.Address, domain int, o *proactor.Socke
 		err = setFreeBind(fd, domain)
 	}
 	if err == nil {
-		err = applyNew(fd, domain, proactor.UDP, o)
-	}
-	if err == nil {
-		err = s.raw.Set(local, domain)
-	}
-	if err == nil {
-		err = bind(fd, &s.raw)
+		err = s.bindNew(fd, domain, local, o)
 	}
 	if err != nil {
 		unix.Close(fd)

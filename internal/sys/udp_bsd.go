@@ -3,9 +3,7 @@
 package sys
 
 import (
-	"net/netip"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -43,19 +41,6 @@ func setInterface4(fd int, name string) error {
 		return err
 	}
 	return unix.SetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, i.ip4)
-}
-
-func multicastInterface(fd, domain int) string {
-	if domain == unix.AF_INET6 {
-		if i, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF); err == nil && i != 0 {
-			return strconv.Itoa(i)
-		}
-		return ""
-	}
-	if a, err := unix.GetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF); err == nil && a != [4]byte{} {
-		return netip.AddrFrom4(a).String()
-	}
-	return ""
 }
 
 func setSegmentedReceive(_ int, on bool) error {

@@ -3,8 +3,6 @@
 package sys
 
 import (
-	"net/netip"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,21 +30,6 @@ func setInterface4(fd int, name string) error {
 	}
 	m := unix.IPMreqn{Ifindex: int32(i.index), Address: i.ip4} // the address becomes the source, and can be read back
 	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &m)
-}
-
-// multicastInterface reads the choice back: IPv4's as an address, which is all
-// that the kernel tells, IPv6's as an index.
-func multicastInterface(fd, domain int) string {
-	if domain == unix.AF_INET6 {
-		if i, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF); err == nil && i != 0 {
-			return strconv.Itoa(i)
-		}
-		return ""
-	}
-	if a, err := unix.GetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF); err == nil && a != [4]byte{} {
-		return netip.AddrFrom4(a).String()
-	}
-	return ""
 }
 
 func setSegmentedReceive(fd int, on bool) error {

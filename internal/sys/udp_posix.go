@@ -3,6 +3,9 @@
 package sys
 
 import (
+	"net/netip"
+	"strconv"
+
 	"golang.org/x/sys/unix"
 
 	"mobius/proactor"
@@ -87,4 +90,19 @@ func setInterface6(fd int, name string) error {
 		return err
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, i.index)
+}
+
+// multicastInterface reads the choice back: IPv4's as an address, which is all
+// that the kernel tells, IPv6's as an index.
+func multicastInterface(fd, domain int) string {
+	if domain == unix.AF_INET6 {
+		if i, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF); err == nil && i != 0 {
+			return strconv.Itoa(i)
+		}
+		return ""
+	}
+	if a, err := unix.GetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF); err == nil && a != [4]byte{} {
+		return netip.AddrFrom4(a).String()
+	}
+	return ""
 }
