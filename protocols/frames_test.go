@@ -124,6 +124,26 @@ func TestRawAndBack(t *testing.T) {
 	})
 }
 
+// What SetFraming is given inside a message stands before what was received
+// behind that message.
+func TestExtraComesBeforeTheRest(t *testing.T) {
+	var r *reader
+	each(t, func() mobius.Protocol {
+		r = &reader{on: func(r *reader, line string) {
+			if line == "a" {
+				r.t.SetFraming(nil, []byte("x\ny"))
+			}
+		}}
+		return Frames(Lines("\n", 0), r)
+	}, func(k *link) {
+		k.send("a\nb\nc\n")
+		k.Until("the last message", func() bool { return slices.Contains(r.got, "c") })
+		if got := strings.Join(r.got, ","); got != "a,x,yb,c" {
+			k.Errorf("got %s", got)
+		}
+	})
+}
+
 func TestSetRawNeedsARawReceiver(t *testing.T) {
 	var r *reader
 	each(t, func() mobius.Protocol {

@@ -15,6 +15,7 @@ import (
 	"mobius/internal/invariant"
 	"mobius/loop"
 	"mobius/proactor"
+	"mobius/test/backends"
 	"mobius/transport"
 )
 
@@ -228,6 +229,25 @@ func TestRefusalsOfOthersAreIgnored(t *testing.T) {
 		s.Until("it receives", p.has(`"self"`))
 		if p.refused > 0 {
 			s.Error("ConnectionRefused on a port that is not connected")
+		}
+	})
+}
+
+// A unix socket that is not connected learns of a refusal by the send itself.
+func TestRefusalOfAUnixSocketIsTheSendsAlone(t *testing.T) {
+	backends.EachReal(t, func(w *backends.World) {
+		s := &site{w, w.Loop()}
+		at := s.unixPath("dead")
+		dead, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: at.Path(), Net: "unixgram"})
+		if err != nil {
+			s.Fatal(err)
+		}
+		_ = dead.Close() // the file stays
+		p := &witness{}
+		s.write(s.listen(address(s, "unixgram", ""), p, nil), "anybody?", at)
+		s.Until("it is told", func() bool { return len(p.failed) == 1 })
+		if !errors.Is(p.failed[0], syscall.ECONNREFUSED) || p.refused > 0 {
+			s.Errorf("failed with %v, %d refusals", p.failed[0], p.refused)
 		}
 	})
 }
