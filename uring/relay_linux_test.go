@@ -120,14 +120,18 @@ func TestRelayGivesPipesBack(t *testing.T) {
 	b := openTest(t, Options{Pipes: 2})
 	s := serve(t, b)
 	p := relayTo(t, b, s.address)
-	done, result := background(b, 8, func(i int) error { return ping(p.address.String(), uint64(i), 4<<20) })
 	most := 0
-	until(t, b, "8 bulk flows with two pipes", func() bool {
-		most = max(most, b.Stats().Pipes)
-		return done() && p.live == 0
-	})
-	if err := result(); err != nil {
-		t.Fatal(err)
+	// What a flow's pieces are like depends on how the threads of its two ends
+	// are scheduled: if none was bulk, others follow.
+	for round := uint64(0); round < 50 && b.Stats().Spliced == 0; round++ {
+		done, result := background(b, 8, func(i int) error { return ping(p.address.String(), 8*round+uint64(i), 4<<20) })
+		until(t, b, "8 bulk flows with two pipes", func() bool {
+			most = max(most, b.Stats().Pipes)
+			return done() && p.live == 0
+		})
+		if err := result(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	st := b.Stats()
 	if most > 2 || st.Spliced == 0 || len(b.pipes2()) != 0 {

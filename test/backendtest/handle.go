@@ -10,14 +10,15 @@ import (
 // Sentence 6: handles, their closing, and their generations.
 
 func s6BusyWhileAnOpIsActive(w *world) {
-	a, b, _ := w.connectWith(small)
+	a, b, _ := w.connectWith(small) // nobody reads b: the send stays active
+	quiet, silent := w.connect()    // nobody writes: the receive stays active
 	l := w.server.listen(nil)
 	c := w.client.bind(w.freshAddress(), nil)
 	connect := &dialer{w.client.probe(proactor.OpConnect, 0), stream{}}
 	h := w.client.socket(c.local, nil)
 	connect.stream, connect.Handle, connect.Addr = stream{w.client, h}, h, &c.local
 	connect.submit() // not polled yet: it is active
-	r := b.read(2)
+	r := silent.read(2)
 	out := w.stallBusy(a)
 	for _, x := range []struct {
 		d *driver
@@ -35,6 +36,8 @@ func s6BusyWhileAnOpIsActive(w *world) {
 			w.Fatalf("second CloseFD: %v, want ErrClosed", err)
 		}
 	}
+	b.close()
+	quiet.close()
 }
 
 // stallBusy is stall, and checks on the way that a Connect that was just
