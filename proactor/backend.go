@@ -66,7 +66,7 @@ import "time"
 //     12b. What does not fit the buffer is cut off, and Msg.Truncated says so; the
 //     next datagram is whole.
 //     12c. Msg carries what SocketOptions asked for: SegmentSize and Info, in both
-//     directions.
+//     directions. SegmentedReceive without a Msg is ErrSegments.
 //     12d. A member of a multicast group gets what is sent to it, until Leave.
 //     12e. Files and Control travel with the bytes of unix sockets, files once,
 //     CLOEXEC; files that no owner gets are closed.

@@ -32,4 +32,10 @@ var (
 
 	// ErrLimit answers what would go beyond a limit of the backend's options.
 	ErrLimit = errors.New("a limit of the backend is reached")
+
+	// ErrSegments ends a RecvFrom without a Msg on a socket that has
+	// SocketOptions.SegmentedReceive on, and answers a SetOptions that would turn
+	// it on under such a RecvFrom: only Msg.SegmentSize tells where each of several
+	// datagrams ends.
+	ErrSegments = errors.New("receiving several datagrams as one needs a Msg, which says where each of them ends")
 )

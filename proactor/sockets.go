@@ -166,7 +166,7 @@ type SocketOptions struct {
 	RecvTTL          Switch // Info.TTL (IP_RECVTTL, IPV6_RECVHOPLIMIT)
 	RecvLocal        Switch // Info.Local and Info.Interface (IP_PKTINFO, IPV6_RECVPKTINFO)
 	RecvCredentials  Switch // unix: Info.Credentials (SO_PASSCRED)
-	SegmentedReceive Switch // several datagrams of one sender come as one: Msg.SegmentSize (UDP_GRO, Linux 5.0)
+	SegmentedReceive Switch // several datagrams of one sender come as one: Msg.SegmentSize (UDP_GRO, Linux 5.0); see ErrSegments
 }
 
 // A Membership is what Join joins.

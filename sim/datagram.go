@@ -229,6 +229,9 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 	case s.kind != aPacket:
 		b.end(op, 0, syscall.ENOTSOCK)
 		return
+	case op.Msg == nil && s.opt.SegmentedReceive == proactor.On:
+		b.end(op, 0, proactor.ErrSegments)
+		return
 	case s.err != nil:
 		b.end(op, 0, s.fail())
 		return
@@ -238,7 +241,7 @@ func (b *Backend) performRecvFrom(op *proactor.Op, s *socket) {
 	i := s.mail.queue[0]
 	f := &b.net.flying[i]
 	data, segment := f.data[f.off:], f.segment
-	if segment > 0 && (op.Msg == nil || s.opt.SegmentedReceive != proactor.On || !b.net.chance(Join)) {
+	if segment > 0 && (s.opt.SegmentedReceive != proactor.On || !b.net.chance(Join)) {
 		data, segment = data[:min(segment, len(data))], 0
 	}
 	f.off += len(data)

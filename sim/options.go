@@ -16,6 +16,9 @@ func (b *Backend) SetOptions(h proactor.Handle, o *proactor.SocketOptions) error
 	if s == nil {
 		return proactor.ErrClosed
 	}
+	if r := s.reader; r != nil && r.Kind == proactor.OpRecvFrom && r.Msg == nil && o.SegmentedReceive == proactor.On {
+		return proactor.ErrSegments
+	}
 	s.merge(o)
 	if p := s.peer; p != nil {
 		s.rx.limit, p.rx.limit = room(s, p), room(p, s)

@@ -34,6 +34,11 @@ func (b *Backend) Submit(op *proactor.Op) {
 	case r == noRole:
 		b.finish(op, 0, unfit(op))
 		return
+	case r == collecting:
+		if err := e.CollectWith(op.Msg); err != nil {
+			b.finish(op, 0, err)
+			return
+		}
 	}
 	e.Busy++
 	i, s := b.slots.take(op, r)

@@ -14,6 +14,10 @@ func (b *Backend) recvFrom(d *desc, op *proactor.Op) {
 		b.finish(op, 0, unix.ENOTSOCK)
 		return
 	}
+	if err := b.Lookup(op.Handle).CollectWith(op.Msg); err != nil {
+		b.finish(op, 0, err)
+		return
+	}
 	if !b.await(d, op, mayRead) {
 		return
 	}

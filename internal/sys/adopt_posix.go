@@ -34,6 +34,7 @@ func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
 	}
 	e := s.Open(fd, kind, network)
 	e.Domain = uint8(domain)
+	e.joins = network == proactor.UDP && receivesSegments(fd) == proactor.On
 	return e.Handle(), nil
 }
 

@@ -53,6 +53,7 @@ func (s *Sockets) Packet(local proactor.Address, o *proactor.SocketOptions) (pro
 	}
 	e := s.Open(fd, Datagram, local.Kind())
 	e.Domain, e.file = uint8(domain), file
+	e.joins = local.Kind() == proactor.UDP && o.SegmentedReceive == proactor.On
 	return e.Handle(), bound, nil
 }
 

@@ -158,6 +158,9 @@ func (s *Sockets) SetOptions(h proactor.Handle, o *proactor.SocketOptions) error
 	if e.listener != nil {
 		e.listener.remember(o)
 	}
+	if err := e.segments(o); err != nil {
+		return err
+	}
 	return applyLive(int(h.Index()), int(e.Domain), e.Network, o)
 }
 

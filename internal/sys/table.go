@@ -34,6 +34,8 @@ type Entry struct {
 	Kind       Kind
 	Network    proactor.Network // of its addresses; NoNetwork if Kind is Other
 	Domain     uint8            // address family of the socket, AF_…
+	joins      bool             // SegmentedReceive is on
+	bare       bool             // the latest RecvFrom had no Msg
 	generation uint32
 	listener   *listener  // what CloseFD, Refuse and Accepted need to know of a listener
 	file       socketFile // of a unix datagram socket with a path
@@ -66,12 +68,34 @@ func (t *Table) Open(fd int, kind Kind, network proactor.Network) *Entry {
 		e.generation = 1 // 0 is no generation
 	}
 	h := proactor.MakeHandle(uint32(fd), e.generation)
-	e.Kind, e.Network, e.Domain, e.Busy = kind, network, 0, 0
+	e.Kind, e.Network, e.Domain, e.Busy, e.joins, e.bare = kind, network, 0, 0, false, false
 	e.listener, e.child, e.file = nil, nil, socketFile{}
 	e.token.Open(h)
 	e.handle.Store(uint64(h))
 	t.open++
 	return e
+}
+
+// CollectWith says why a RecvFrom with msg, which may be nil, cannot be, and
+// remembers whether it has one.
+func (e *Entry) CollectWith(msg *proactor.Msg) error {
+	e.bare = msg == nil
+	if e.bare && e.joins {
+		return proactor.ErrSegments
+	}
+	return nil
+}
+
+// segments notes what becomes of SegmentedReceive, unless it cannot be.
+func (e *Entry) segments(o *proactor.SocketOptions) error {
+	switch {
+	case e.Network != proactor.UDP || o.SegmentedReceive == proactor.Unset:
+		return nil
+	case o.SegmentedReceive == proactor.On && e.bare:
+		return proactor.ErrSegments
+	}
+	e.joins = o.SegmentedReceive == proactor.On
+	return nil
 }
 
 // Lookup returns the entry of h, nil if h is stale.

@@ -207,6 +207,35 @@ func s12cSegmentsAreCutAndJoined(w *world) {
 	}
 }
 
+// s12cSegmentsNeedAMsg: without one nobody could tell where each datagram ends.
+func s12cSegmentsNeedAMsg(w *world) {
+	if !w.hasDatagrams() {
+		return
+	}
+	joins := &proactor.SocketOptions{SegmentedReceive: proactor.On}
+	from, _ := w.client.packet()
+	to, at := w.server.packetAt(anyUDP, joins)
+	bare := w.server.probe(proactor.OpRecvFrom, to)
+	bare.submit()
+	w.until("a RecvFrom without a Msg ends", bare.isIdle)
+	if bare.err != proactor.ErrSegments {
+		w.Fatalf("it ended with %v, want %v", bare.err, proactor.ErrSegments)
+	}
+	x := w.server.box(to)
+	w.client.post(from, at, []byte("still whole"), nil)
+	w.until("one with a Msg receives", x.has(1))
+	other, _ := w.server.packet()
+	bare = w.server.probe(proactor.OpRecvFrom, other)
+	bare.submit()
+	w.server.poll(0)
+	if err := w.server.b.SetOptions(other, joins); err != proactor.ErrSegments {
+		w.Fatalf("SetOptions under a RecvFrom without a Msg: %v, want %v", err, proactor.ErrSegments)
+	}
+	if !bare.live {
+		w.Fatalf("that RecvFrom has ended: %v", bare.err)
+	}
+}
+
 func s12dMembersGetMulticasts(w *world) {
 	if !w.hasDatagrams() {
 		return

@@ -53,6 +53,14 @@ var messageMutants = []mutant{
 			pass()
 		})
 	}},
+	{"12c", "joins datagrams for a RecvFrom without a Msg", "S12c_SegmentsNeedAMsg", func(b *broken) {
+		b.complete = on(proactor.OpRecvFrom, func(op *proactor.Op, pass func()) {
+			if op.Err == proactor.ErrSegments {
+				op.Err = nil
+			}
+			pass()
+		})
+	}},
 	{"12c", "does not tell the time to live", "S12c_InfoBothWays", func(b *broken) {
 		b.complete = on(proactor.OpRecvFrom, func(op *proactor.Op, pass func()) {
 			if op.Msg != nil {

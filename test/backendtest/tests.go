@@ -120,6 +120,7 @@ var tests = append([]Test{
 	{Name: "S12b_TruncationIsTold", alone: true, run: s12bTruncationIsTold},
 	{Name: "S12c_InfoBothWays", alone: true, run: s12cInfoBothWays},
 	{Name: "S12c_SegmentsAreCutAndJoined", alone: true, run: s12cSegmentsAreCutAndJoined},
+	{Name: "S12c_SegmentsNeedAMsg", alone: true, run: s12cSegmentsNeedAMsg},
 	{Name: "S12d_MembersGetMulticasts", alone: true, run: s12dMembersGetMulticasts},
 	{Name: "S12e_FilesTravelWithTheirBytes", alone: true, run: s12eFilesTravelWithTheirBytes},
 	{Name: "S12e_FilesTravelWithDatagrams", alone: true, run: s12eFilesTravelWithDatagrams},
