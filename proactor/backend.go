@@ -57,6 +57,9 @@ import "time"
 //     holds when it is submitted, and at once for files that cannot be polled.
 //     10a. Several Poll ops may wait on one handle. Its descriptor stays its
 //     owner's, who may read, write and, after Detach, close it.
+//     10b. An error or a hang-up (POLLERR, POLLHUP of poll(2)) is Failed, and with
+//     it every event that was asked for: the next read meets the bytes that are
+//     left, the end or the error, the next write the error.
 //  11. A Relay moves every byte once, in order, at most Budget a turn, and obeys its
 //     Window, its Head and Rest; see [Relay].
 //  12. RecvFrom keeps datagram bounds, an empty datagram is delivered and does not

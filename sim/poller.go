@@ -22,8 +22,8 @@ func (b *Backend) performPoll(op *proactor.Op, s *socket) {
 	b.end(op, 0, nil)
 }
 
-// pollEvents returns which of the events hold for s, and Failed if an error or
-// a hang-up is pending.
+// pollEvents returns which of the events hold for s, and all of them with Failed
+// if an error or a hang-up is pending.
 func (s *socket) pollEvents(want proactor.Events) (got proactor.Events) {
 	if want&proactor.Readable != 0 && s.readyToRead() {
 		got |= proactor.Readable
@@ -31,10 +31,25 @@ func (s *socket) pollEvents(want proactor.Events) (got proactor.Events) {
 	if want&proactor.Writable != 0 && s.readyToWrite() {
 		got |= proactor.Writable
 	}
-	if s.err != nil || s.link == broken || s.peer != nil && s.peer.process != nil && s.peer.closed {
-		got |= proactor.Failed // the last: a pipe whose other end the child has closed (poll(2))
+	if s.err != nil || s.link == broken || s.hungUp() {
+		got |= want | proactor.Failed
 	}
 	return got
+}
+
+// hungUp reports whether poll(2) would say POLLHUP, or POLLERR of a pipe that
+// nobody reads: both directions are over, or the other end of a pipe or of a
+// unix socket is closed.
+func (s *socket) hungUp() bool {
+	switch {
+	case s.kind != aStream || s.peer == nil:
+		return false
+	case s.peer.process != nil:
+		return s.peer.closed
+	case s.rx.end != endThere:
+		return false
+	}
+	return s.noWrite || s.local.IsUnix() && s.peer.closed
 }
 
 // wakePolls has the Poll ops of s looked at again.

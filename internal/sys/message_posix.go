@@ -39,8 +39,8 @@ func (m *Message) Write(e *Entry, op *proactor.Op, c *Cursor, limit int, files [
 }
 
 // Ready asks which of the events hold for fd now (poll(2)), and with Failed
-// whether an error or a hang-up is pending. Files that cannot be polled are
-// always ready. p is scratch memory.
+// whether an error or a hang-up is pending: then all of them hold. Files that
+// cannot be polled are always ready. p is scratch memory.
 func Ready(p *[1]unix.PollFd, fd int, want proactor.Events) (proactor.Events, error) {
 	p[0] = unix.PollFd{Fd: int32(fd)}
 	if want&proactor.Readable != 0 {
@@ -68,7 +68,7 @@ func Ready(p *[1]unix.PollFd, fd int, want proactor.Events) (proactor.Events, er
 		got |= proactor.Writable
 	}
 	if r&(unix.POLLERR|unix.POLLHUP) != 0 {
-		got |= proactor.Failed
+		got |= want | proactor.Failed
 	}
 	return got, nil
 }

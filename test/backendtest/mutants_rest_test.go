@@ -41,6 +41,20 @@ var socketMutants = []mutant{
 			pass()
 		}
 	}},
+	{"10b", "tells a hang-up to nobody who reads", "S10b_AHangUpIsReadyForAll", func(b *broken) {
+		b.complete = on(proactor.OpPoll, func(op *proactor.Op, pass func()) {
+			if op.Events&proactor.Failed != 0 {
+				op.Events = proactor.Failed
+			}
+			pass()
+		})
+	}},
+	{"10b", "tells the end of a pipe as readiness alone", "S10b_TheEndOfAPipe", func(b *broken) {
+		b.complete = on(proactor.OpPoll, func(op *proactor.Op, pass func()) {
+			op.Events &^= proactor.Failed
+			pass()
+		})
+	}},
 	{"10", "tells readiness again and again", "S10_LevelTriggeredAndOneShot", func(b *broken) {
 		b.complete = on(proactor.OpPoll, func(op *proactor.Op, pass func()) {
 			pass()

@@ -109,3 +109,62 @@ func s10CancelAndFailure(w *world) {
 		w.Fatalf("Poll op on no handle: %v, want ErrClosed", stale.err)
 	}
 }
+
+// wantAll waits for p and checks that it saw the events and Failed, and nothing
+// else.
+func (p *probe) wantAll(what string, events proactor.Events) {
+	w := p.d.w
+	w.Helper()
+	w.until("a Poll op completes: "+what, p.isIdle)
+	if p.err != nil || p.Events != events|proactor.Failed {
+		w.Fatalf("%s: events %03b, %v; want %03b", what, p.Events, p.err, events|proactor.Failed)
+	}
+}
+
+const bothEvents = proactor.Readable | proactor.Writable
+
+func s10bAHangUpIsReadyForAll(w *world) {
+	a, b := w.connect()
+	if !w.supports(proactor.OpPoll, b.h) {
+		return
+	}
+	b.shutdown()
+	p := b.waitFor(proactor.Readable)
+	w.never("readable while the peer writes on", w.brief(), p.isIdle)
+	a.shutdown()
+	p.wantAll("both sides have finished", proactor.Readable)
+	b.waitFor(bothEvents).wantAll("both sides have finished, read or write", bothEvents)
+
+	a, b = w.connect()
+	p = b.waitFor(proactor.Readable)
+	w.step()
+	a.reset()
+	p.wantAll("a reset", proactor.Readable)
+}
+
+func s10bTheEndOfAPipe(w *world) {
+	if !w.hasChildren() {
+		return
+	}
+	command := w.cfg.Child
+	if command == nil {
+		command = func(int) *proactor.Command {
+			return &proactor.Command{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 0"}}
+		}
+	}
+	c := command(0)
+	c.Pipes = []proactor.ChildPipe{{FD: 0, Write: true}, {FD: 1}}
+	h, pipes, err := w.server.b.Spawn(c)
+	if err != nil {
+		w.Fatalf("Spawn: %v", err)
+	}
+	in, out := stream{w.server, w.server.own(pipes[0])}, stream{w.server, w.server.own(pipes[1])}
+	p := out.waitFor(proactor.Readable)
+	q := w.server.probe(proactor.OpChild, w.server.own(h))
+	q.submit()
+	p.wantAll("nobody writes", proactor.Readable)
+	w.until("the child ends", q.isIdle)
+	out.waitFor(proactor.Readable).wantAll("nobody writes, asked again", proactor.Readable)
+	in.waitFor(proactor.Writable).wantAll("nobody reads", proactor.Writable)
+	in.waitFor(0).wantAll("nobody reads, without an event", 0)
+}

@@ -99,6 +99,8 @@ var tests = append([]Test{
 	{Name: "S10_LevelTriggeredAndOneShot", run: s10LevelTriggeredAndOneShot},
 	{Name: "S10_CancelAndFailure", run: s10CancelAndFailure},
 	{Name: "S10a_SeveralPollsOnOneHandle", run: s10aSeveralPollsOnOneHandle},
+	{Name: "S10b_AHangUpIsReadyForAll", run: s10bAHangUpIsReadyForAll},
+	{Name: "S10b_TheEndOfAPipe", alone: true, run: s10bTheEndOfAPipe},
 	{Name: "S11_MovesEverythingToTheEnd", run: s11MovesEverythingToTheEnd},
 	{Name: "S11_BothWaysAtOnce", run: s11BothWaysAtOnce},
 	{Name: "S11_ManyRelays", run: s11ManyRelays},
