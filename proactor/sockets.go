@@ -101,9 +101,9 @@ type Sockets interface {
 	// error (ENOENT, EACCES, ENOEXEC, …), and so is a bad Dir, User or descriptor;
 	// then nothing is left behind. No signal handler is installed.
 	//
-	// The process stays known to the kernel until an OpChild has completed: close
-	// its handle only then, or it remains a zombie until this process ends
-	// (wait(2)).
+	// Closing the child's handle before an OpChild has completed leaves the child
+	// alone: it lives on, and leaves no zombie (wait(2)), but nobody is told of its
+	// end. On real backends a goroutine waits for that.
 	Spawn(c *Command) (child Handle, pipes []Handle, err error)
 
 	// Signal sends a signal to a child (kill(2)); signal 0 only asks whether

@@ -29,10 +29,13 @@ func (e *Entry) Process() int {
 // Reap asks whether e's child has ended, and with which wait status (wait(2)).
 // It waits for this child alone, and may be asked again.
 func (e *Entry) Reap() (status int, ended bool, err error) {
-	c := e.child
-	if c == nil {
+	if e.child == nil {
 		return 0, true, unix.ECHILD
 	}
+	return e.child.reap()
+}
+
+func (c *child) reap() (status int, ended bool, err error) {
 	for !c.reaped {
 		var ws unix.WaitStatus
 		pid, err := unix.Wait4(c.pid, &ws, unix.WNOHANG, nil)

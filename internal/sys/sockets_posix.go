@@ -201,13 +201,16 @@ func (s *Sockets) CloseFD(h proactor.Handle) error {
 // answers is of no use: the number is free in any case (close(2), NOTES).
 func (s *Sockets) closeEntry(e *Entry) {
 	fd := int(e.Handle().Index())
-	l, file := e.listener, e.file
+	l, file, left := e.listener, e.file, e.child
 	s.Table.close(e)
 	if l != nil {
 		l.closing()
 	}
 	file.remove()
 	unix.Close(fd)
+	if left != nil {
+		left.leave()
+	}
 }
 
 // LookupHost implements proactor.Sockets. Any goroutine.

@@ -16,8 +16,8 @@ type StopPolicy uint8
 // The policies. In both cases the protocol is told.
 const (
 	// Leave lets it live: the pipes are closed, and ProcessExited and
-	// ProcessEnded get the loop's reason to stop. Nobody waits for its end any
-	// more. This is the default, as in Twisted.
+	// ProcessEnded get the loop's reason to stop. Nobody is told of its end any
+	// more; it leaves no zombie. This is the default, as in Twisted.
 	Leave StopPolicy = iota
 
 	// Kill sends SIGKILL; the loop waits for the child's end, and the protocol
