@@ -5,9 +5,11 @@ import (
 
 	"mobius/connector"
 	"mobius/internal/borrow"
+	"mobius/transport/datagram"
 )
 
-// ErrAdopted answers the second Start of a port that was adopted.
+// ErrAdopted answers the second Start of a port that was adopted, a [Port] or a
+// [DatagramPort].
 var ErrAdopted = connector.ErrAdopted
 
 // AdoptStreamPort makes a port of a listening socket, TCP or unix, that is
@@ -41,6 +43,24 @@ func (r *Reactor) AdoptStreamConnection(from any, f Factory, o *TransportOptions
 		return err
 	})
 	return t, err
+}
+
+// AdoptDatagramPort makes a port of a datagram socket, UDP or unix, that is
+// there already, as [Reactor.AdoptStreamPort] does of a listening one, and starts
+// p on it: from may be a net.PacketConn. On the goroutine of a loop the port
+// lives on that loop, else on the first. See [datagram.Adopt]. (Twisted's
+// IReactorSocket.adoptDatagramPort.)
+func (r *Reactor) AdoptDatagramPort(from any, p DatagramProtocol, o DatagramOptions) (*DatagramPort, error) {
+	l := r.inside()
+	if l == nil {
+		l = r.loops[0]
+	}
+	var port *DatagramPort
+	err := r.adopt(l, from, func(fd int) (err error) {
+		port, err = datagram.Adopt(l, fd, p, &o)
+		return err
+	})
+	return port, err
 }
 
 // adopt calls f on l with from's number, which stays from's meanwhile.

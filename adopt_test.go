@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"mobius/internal/testenv"
 )
@@ -58,4 +59,49 @@ func TestListenersOfPackageNetAreAdopted(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Error(err)
 	}
+}
+
+func TestDatagramSocketsOfPackageNetAreAdopted(t *testing.T) {
+	everyBackend(t, func(t *testing.T, name string) {
+		r := start(t, Options{Backend: name})
+		socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+		if _, err := r.AdoptDatagramPort(nil, &udpEcho{}, DatagramOptions{}); err == nil || !strings.Contains(err.Error(), "nil") {
+			t.Errorf("adoption of nothing: %v", err)
+		}
+		p, err := r.AdoptDatagramPort(socket, &udpEcho{}, DatagramOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("udp", p.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		deadline := time.Now().Add(30 * time.Second)
+		_, _ = c.SetDeadline(deadline), socket.SetDeadline(deadline)
+		buf := make([]byte, 10)
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(buf); string(buf[:n]) != "hello" {
+			t.Errorf("the answer is %q, %v", buf[:n], err)
+		}
+		stopped := make(chan error, 1)
+		if err := r.Call(func() { p.StopListening().Then(func(_ struct{}, err error) { stopped <- err }) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Write([]byte("again")); err != nil { // the caller has the socket still
+			t.Fatal(err)
+		}
+		if n, _, err := socket.ReadFrom(buf); string(buf[:n]) != "again" {
+			t.Errorf("the socket got %q, %v", buf[:n], err)
+		}
+	})
 }

@@ -26,8 +26,8 @@ type Options struct {
 
 	// Logger is told what cannot be returned to anybody: panics in protocols,
 	// slow callbacks, why io_uring is not used, that GOMAXPROCS is too low for
-	// so many loops; and at level Debug, which ports and connectors begin and
-	// end. Default: slog.Default() as it is when New is called; to have nothing
+	// so many loops; and at level Debug, which ports, of streams and of datagrams,
+	// and connectors begin and end. Default: slog.Default() as it is when New is called; to have nothing
 	// logged, slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 

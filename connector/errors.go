@@ -27,9 +27,8 @@ var (
 	// nil.
 	ErrNoProtocol = errors.New("the factory built no protocol")
 
-	// ErrAdopted answers the second Start of a port that was adopted: its socket
-	// is closed.
-	ErrAdopted = errors.New("an adopted port does not start again")
+	// ErrAdopted is transport.ErrAdopted.
+	ErrAdopted = transport.ErrAdopted
 
 	// ErrNoAddress is the cause of an attempt whose host has no address.
 	ErrNoAddress = errors.New("the host has no address")

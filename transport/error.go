@@ -89,4 +89,8 @@ var (
 	ErrNotWritable = fmt.Errorf("transport: writing side is closed: %w", net.ErrClosed)
 )
 
+// ErrAdopted answers the second start of a port that was adopted, of streams or
+// of datagrams: its socket is closed.
+var ErrAdopted = errors.New("an adopted port does not start again")
+
 var _ net.Error = (*ConnError)(nil)

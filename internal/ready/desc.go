@@ -46,6 +46,7 @@ const (
 	exhaust                     // a short read proves nothing here: read on until EAGAIN
 	always                      // cannot be watched, and never waits
 	connecting                  // connect(2) has begun
+	shared                      // adopted: other descriptors may name the same, here or elsewhere
 )
 
 // desc returns what is known of h's descriptor, nil if h is stale.
@@ -105,13 +106,25 @@ func (b *Backend) CloseFD(h proactor.Handle) error {
 		if d.busy() {
 			return proactor.ErrBusy
 		}
-		if d.kind == sys.Child && d.bits&watched != 0 {
-			// Closing a number does not end what a BSD knows of a process.
+		if d.bits&watched != 0 && (d.kind == sys.Child || d.bits&shared != 0) {
+			// Closing a number does not end what a BSD knows of a process, nor what
+			// epoll knows of a file that has other names (epoll(7), Questions and
+			// answers): it would tell of that again and again, and refuse to watch
+			// another duplicate that gets the same number.
 			_ = b.selector.Remove(h)
 		}
 		*d = desc{extra: d.extra}
 	}
 	return b.Sockets.CloseFD(h)
+}
+
+// Adopt implements proactor.Sockets.
+func (b *Backend) Adopt(fd int) (proactor.Handle, error) {
+	h, err := b.Sockets.Adopt(fd)
+	if err == nil {
+		b.desc(h).bits |= shared
+	}
+	return h, err
 }
 
 // Detach implements proactor.Sockets.

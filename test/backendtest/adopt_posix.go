@@ -137,6 +137,54 @@ func s15AdoptsAListener(w *world) {
 	w.until("it works", r.has(10))
 }
 
+// s15DuplicatesAreAdoptedInTurn adopts and closes duplicates of one socket, which
+// are likely to get the same number each time. None tells of another's bytes.
+func s15DuplicatesAreAdoptedInTurn(w *world) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	d := w.server
+	adopt := func() stream {
+		fd, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			w.Fatal(err)
+		}
+		h, err := d.b.Adopt(fd)
+		if err != nil {
+			w.Fatalf("Adopt of a duplicate: %v", err)
+		}
+		return stream{d, d.own(h)}
+	}
+	say := func() {
+		if _, err := unix.Write(fds[1], []byte("x")); err != nil {
+			w.Fatal(err)
+		}
+	}
+	for range 3 {
+		for _, s := range []stream{adopt(), adopt()} {
+			p := s.waitFor(proactor.Readable)
+			w.never("readable without bytes", w.brief()/4, p.isIdle)
+			say()
+			p.wantReady(proactor.Readable)
+			r := d.probe(proactor.OpRecv, s.h)
+			r.submit()
+			w.until("the byte arrives", func() bool { return r.total == 1 })
+			r.cancel()
+			w.until("the recv ends", r.isIdle)
+			s.close()
+		}
+		stale := d.b.Stats().Stale
+		say()
+		w.never("a closed duplicate is heard of", w.brief()/4, func() bool { return d.b.Stats().Stale != stale })
+		if _, err := unix.Read(fds[0], make([]byte, 1)); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
 func s15BadDescriptorsStayTheCallers(w *world) {
 	before := w.server.b.Stats().Handles
 	for _, fd := range []int{-1, 1 << 20} {

@@ -19,6 +19,7 @@ var descriptorTests = []Test{
 	{Name: "S15_DetachedIsUsableByOthers", fds: true, run: s15DetachedIsUsableByOthers},
 	{Name: "S15_AdoptsASocketpair", fds: true, alone: true, run: s15AdoptsASocketpair},
 	{Name: "S15_AdoptsAListener", fds: true, run: s15AdoptsAListener},
+	{Name: "S15_DuplicatesAreAdoptedInTurn", fds: true, alone: true, run: s15DuplicatesAreAdoptedInTurn},
 	{Name: "S15_BadDescriptorsStayTheCallers", fds: true, alone: true, run: s15BadDescriptorsStayTheCallers},
 	{Name: "S16_NoDescriptorLeft", fds: true, alone: true, run: s16NoDescriptorLeft},
 }

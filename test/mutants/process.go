@@ -41,6 +41,12 @@ func processAreas() []area {
 				"	case listening != (refused == nil):", "	case listening != (refused == nil || listening):"},
 			{"a connection without a protocol leaks", "connector/adopt.go",
 				"	if p == nil {\n		_ = l.Sockets().CloseFD(h)", "	if p == nil {"},
+			{"a datagram port takes the caller's descriptor", "transport/datagram/adopt.go",
+				"	own, err := sockets.Duplicate(fd)", "	own, err := fd, error(nil)"},
+			{"an adopted datagram port binds again", "transport/datagram/port.go",
+				"	if p.adopted {", "	if false {"},
+			{"what is no datagram socket is adopted as one", "transport/datagram/adopt.go",
+				"	return syscall.EPROTONOSUPPORT\n", "	return nil\n"},
 		}},
 	}
 }

@@ -1,6 +1,8 @@
 package datagram
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"runtime/debug"
 	"syscall"
@@ -36,6 +38,7 @@ type Port struct {
 	dial    proactor.Op
 	dialing *loop.Future[struct{}]
 	stopped *loop.Future[struct{}]
+	adopted bool // it did not make its socket, and does not start again
 	why     *transport.ConnError
 	timer   loop.Timer // rests, or the end of patience in stopping
 	flush   loop.Flush
@@ -83,27 +86,18 @@ func Listen(l *loop.Loop, addr proactor.Address, p Protocol, o *Options) (*Port,
 	return t, nil
 }
 
-// New returns a port on h, a bound datagram socket of l's backend, an adopted
-// one for example, and starts p on it. The handle is the port's now. o may be nil.
-func New(l *loop.Loop, h proactor.Handle, p Protocol, o *Options) (*Port, error) {
-	t := &Port{l: l, p: p, o: o.withDefaults()}
-	local, remote, err := l.Sockets().Names(h)
-	if err != nil {
-		return nil, &transport.ConnError{Op: "listen", Kind: transport.Failed, Err: err}
-	}
-	t.local, t.remote = local, remote
-	t.start(h, local)
-	return t, nil
-}
-
 // Start binds a port again that has stopped, at the address that it had, and
-// starts its protocol once more. It is an error (EISCONN) if it has not.
+// starts its protocol once more. It is an error if it has not stopped (EISCONN), or
+// was adopted (transport.ErrAdopted).
 func (p *Port) Start() error {
 	fail := func(err error) error {
 		return &transport.ConnError{Op: "listen", Addr: p.local, Kind: transport.Failed, Err: err}
 	}
 	if p.state != closed {
 		return fail(syscall.EISCONN)
+	}
+	if p.adopted {
+		return fail(transport.ErrAdopted)
 	}
 	if p.l.Ending() {
 		return fail(loop.ErrStopped)
@@ -132,6 +126,7 @@ func (p *Port) start(h proactor.Handle, bound proactor.Address) {
 		p.flags |= trains
 	}
 	p.l.Join(&p.member)
+	p.log("a port starts")
 	p.call(func() { p.p.StartProtocol(p) })
 	if p.state == started && !p.flags.has(paused) {
 		p.l.Submit(&p.recv)
@@ -175,6 +170,13 @@ func (p *Port) Join(m proactor.Membership) error { return p.l.Sockets().Join(p.r
 
 // Leave ends a membership.
 func (p *Port) Leave(m proactor.Membership) error { return p.l.Sockets().Leave(p.recv.Handle, m) }
+
+// log logs the port's start or end, as those of stream ports are.
+func (p *Port) log(what string) {
+	if log := p.l.Log(); log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug(what, "address", p.bound.String(), "protocol", transport.LogPrefix(p.p), "loop", p.l.Name())
+	}
+}
 
 // call calls the protocol. A panic in it is reported.
 func (p *Port) call(f func()) {

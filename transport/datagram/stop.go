@@ -71,6 +71,7 @@ func (p *Port) finish() {
 	p.timer.Stop()
 	err := p.l.Sockets().CloseFD(p.recv.Handle)
 	p.l.Leave(&p.member)
+	p.log("a port is closed")
 	p.call(func() { p.p.StopProtocol(p.why) })
 	p.stopped.Complete(struct{}{}, err)
 }
