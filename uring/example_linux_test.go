@@ -215,12 +215,12 @@ func restrict() error {
 	if _, err := ring.Wait(2, -1); err != nil {
 		return err
 	}
+	results := map[uint64]int32{} // which comes first depends on the kernel
 	for range 2 {
-		if c, _ := ring.NextCQE(); c.UserData == 1 {
-			fmt.Println("nop:", c.Res)
-		} else {
-			fmt.Println("poll:", syscall.Errno(-c.Res))
-		}
+		c, _ := ring.NextCQE()
+		results[c.UserData] = c.Res
 	}
+	fmt.Println("nop:", results[1])
+	fmt.Println("poll:", syscall.Errno(-results[2]))
 	return nil
 }

@@ -90,6 +90,15 @@ func (b *Backend) refuse(e *SQE) {
 	}
 }
 
+// refuseVectors is refuse for an entry that sends vectors.
+func (b *Backend) refuseVectors(vectors []Vector) {
+	if b.o.inject != nil && b.o.inject("send", uint32(len(vectors))) != 0 {
+		for i := range vectors {
+			vectors[i].Set(nil)
+		}
+	}
+}
+
 // roomOrError is room for a Send.
 func (b *Backend) roomOrError(s *slot, res int32, more bool) {
 	op := s.op

@@ -225,6 +225,7 @@ func (b *Backend) prepareSend(op *proactor.Op, s *slot, e *SQE, fd int) {
 
 // prepareVectors sends the first n vectors of the entry's cell.
 func (b *Backend) prepareVectors(e *SQE, c *cell, n, fd int, user uint64) {
+	b.refuseVectors(c.vectors[:n])
 	if b.choice.sendVectorized {
 		e.PrepSendVectors(fd, c.vectors[:n], sendFlags, user)
 		return

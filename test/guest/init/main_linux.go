@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command init is the first process of a guest: it mounts what programs
-// expect, brings the loopback interface up, runs the jobs listed in /jobs, and
+// expect, brings two interfaces up, runs the jobs listed in /jobs, and
 // powers the guest off.
 //
 // A job is a line "NAME SECONDS COMMAND…" with words separated by spaces.
@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ func main() {
 func prepare() error {
 	for _, m := range []struct{ kind, at string }{
 		{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}, {"tmpfs", "/tmp"}, {"tmpfs", "/run"},
+		{"devpts", "/dev/pts"},
 	} {
 		if err := os.MkdirAll(m.at, 0o755); err != nil {
 			return err
@@ -59,7 +61,61 @@ func prepare() error {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("setrlimit: %w", err)
 	}
-	return loopbackUp()
+	if err := loopbackUp(); err != nil {
+		return err
+	}
+	if err := userland(); err != nil {
+		return err
+	}
+	return network()
+}
+
+// network adds an interface that multicasts in both families: loopback does not
+// in IPv6.
+func network() error {
+	files, err := filepath.Glob("/modules/dummy-" + release() + ".ko*")
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("want one module dummy for %s: %v, %w", release(), files, err)
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	flags := 0
+	if filepath.Ext(f.Name()) != ".ko" {
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
+	}
+	if err := unix.FinitModule(int(f.Fd()), "numdummies=1", flags); err != nil {
+		return fmt.Errorf("module %s: %w", f.Name(), err)
+	}
+	return command("/bin/ip link set dummy0 multicast on up")
+}
+
+func release() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+func command(line string) error {
+	words := strings.Fields(line)
+	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", line, err, out)
+	}
+	return nil
+}
+
+// userland gives busybox its names, and the machine its one user.
+func userland() error {
+	if err := command("/bin/busybox --install -s /bin"); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Chmod("/tmp", 0o1777), os.MkdirAll("/etc", 0o755), os.MkdirAll("/usr", 0o755),
+		os.Symlink("/bin", "/usr/bin")); err != nil {
+		return err
+	}
+	return os.WriteFile("/etc/passwd", []byte("root::0:0::/tmp:/bin/sh\n"), 0o644)
 }
 
 // loopbackUp does what "ip link set lo up" does (netdevice(7)).
