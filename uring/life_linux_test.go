@@ -158,18 +158,16 @@ func TestStarvingDoesNotSpin(t *testing.T) {
 		if n := b.Stats().Enters - before; n > 5 {
 			t.Errorf("%+v: %d enters while all buffers are held", o, n)
 		}
+		m.generous = true // from the next receive on
+		held := m.take()
 		done, _ := background(b, 1, func(int) error {
-			for _, h := range m.take() {
+			for _, h := range held {
 				h.Release()
 			}
 			return nil
 		})
 		until(t, b, "they are released elsewhere", done)
-		m.generous = true
 		until(t, b, "every byte arrives", func() bool { return m.got == 5*200*100 })
-		for _, h := range m.take() {
-			h.Release()
-		}
 	}
 }
 
