@@ -34,11 +34,24 @@ func (r *Ring) Space() int { return len(r.sq.entries) - r.Pending() }
 func (r *Ring) Pending() int { return int(r.sq.next - atomic.LoadUint32(r.sq.head)) }
 
 // Ready returns the number of completions in the queue.
-func (r *Ring) Ready() int { return int(atomic.LoadUint32(r.cq.tail) - atomic.LoadUint32(r.cq.head)) }
+func (r *Ring) Ready() int {
+	n := int(atomic.LoadUint32(r.cq.tail) - atomic.LoadUint32(r.cq.head))
+	if r.fake != nil {
+		n += r.fake.kept()
+	}
+	return n
+}
 
 // NextCQE takes the oldest completion out of the queue. It is a copy, so that
 // the caller may submit, wait and fill the queue again while it looks at it.
 func (r *Ring) NextCQE() (CQE, bool) {
+	if r.fake != nil {
+		return r.fakeNext()
+	}
+	return r.nextCQE()
+}
+
+func (r *Ring) nextCQE() (CQE, bool) {
 	head := *r.cq.head
 	if head == atomic.LoadUint32(r.cq.tail) {
 		return CQE{}, false
@@ -93,6 +106,9 @@ func (r *Ring) enter(min, flags uint32, timeout time.Duration) (int, syscall.Err
 		if errno := r.fail("enter", min); errno != 0 {
 			return 0, errno
 		}
+	}
+	if r.fake != nil {
+		r.fakeSubmit()
 	}
 	pending := uintptr(r.Pending())
 	if pending != 0 {

@@ -14,8 +14,12 @@ import (
 	"mobius/proactor"
 )
 
-func (i injection) into(s Setup) Setup {
-	s.fail = i
+// into adds what tests have asked for.
+func (o *Options) into(s Setup) Setup {
+	s.fail = o.inject
+	if o.fake != nil {
+		s.fake = o.fake()
+	}
 	return s
 }
 
@@ -42,7 +46,7 @@ func Open(o Options) (*Backend, error) {
 }
 
 func (b *Backend) open() (err error) {
-	b.ring, err = NewRing(b.o.inject.into(Setup{Entries: b.o.Entries, CQEntries: b.o.CQEntries,
+	b.ring, err = NewRing(b.o.into(Setup{Entries: b.o.Entries, CQEntries: b.o.CQEntries,
 		Flags: b.choice.setup&^IORING_SETUP_NO_SQARRAY | IORING_SETUP_R_DISABLED, Optional: b.choice.setup & IORING_SETUP_NO_SQARRAY}))
 	if err != nil {
 		return err

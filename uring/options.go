@@ -83,6 +83,7 @@ type Options struct {
 	CloseTimeout time.Duration
 
 	inject injection // tests only
+	fake   fakes     // tests only
 }
 
 const (

@@ -71,7 +71,7 @@ func examine(o Options) (c choice, err error) {
 	for _, f := range o.Without {
 		c.why[f] = errMasked
 	}
-	r, err := NewRing(o.inject.into(Setup{Entries: 16, CQEntries: 32, Flags: baseFlags, Optional: c.optional()}))
+	r, err := NewRing(o.into(Setup{Entries: 16, CQEntries: 32, Flags: baseFlags, Optional: c.optional()}))
 	if err != nil {
 		return c, unavailable(err)
 	}

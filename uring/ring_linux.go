@@ -35,6 +35,9 @@ type Ring struct {
 
 	maps [3]mapping
 	fail func(call string, op uint32) syscall.Errno // tests only: what to fail instead of calling the kernel
+
+	fake  fake   // tests only
+	shown uint32 // entries that the fake has seen, as sq.next counts them
 }
 
 type sqRing struct {
@@ -63,6 +66,7 @@ type Setup struct {
 	Optional  uint32 // flags that are tried as well, and left out if the kernel refuses them
 
 	fail func(call string, op uint32) syscall.Errno // tests only
+	fake fake                                       // tests only
 }
 
 // unsupportedSetup are the flags that change the layout of what is mapped.
@@ -82,7 +86,7 @@ func NewRing(s Setup) (*Ring, error) {
 		p.flags |= IORING_SETUP_CQSIZE
 		p.cqEntries = uint32(s.CQEntries)
 	}
-	r := &Ring{fail: s.fail}
+	r := &Ring{fail: s.fail, fake: s.fake}
 	wanted := p
 	errno := r.setup(s.Entries, &p)
 	if errno == syscall.EINVAL && s.Optional != 0 {

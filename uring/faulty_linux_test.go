@@ -1,0 +1,320 @@
+//go:build linux && (amd64 || arm64)
+
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"mobius/internal/testenv"
+	"mobius/proactor"
+	"mobius/test/backendtest"
+)
+
+// A gremlin is a kernel in a bad mood: it answers entries with EINTR, EAGAIN,
+// ENOBUFS or ECANCELED instead of doing what they say, does not find what shall
+// be cancelled, ends multishots after their first result, sends less than it was
+// given, and tells of all that late, and in another order wherever nobody
+// promises one.
+type gremlin struct {
+	rng   *rand.Rand
+	odds  int // of one in so many entries, and completions
+	queue []CQE
+	did   map[string]int
+}
+
+func newGremlin(seed uint64, odds int) *gremlin {
+	return &gremlin{rng: rand.New(rand.NewPCG(seed, 0)), odds: odds, did: map[string]int{}}
+}
+
+func (g *gremlin) chance() bool { return g.rng.IntN(g.odds) == 0 }
+
+// answer has the kernel answer an entry with an error, by one that does nothing.
+func (g *gremlin) answer(e *SQE, errno unix.Errno) {
+	g.did[unix.ErrnoName(errno)]++
+	const injectResult = 1 // IORING_NOP_INJECT_RESULT, Linux 6.10
+	*e = SQE{Opcode: IORING_OP_NOP, Fd: -1, OpFlags: injectResult, Len: uint32(-int32(errno)), UserData: e.UserData}
+}
+
+func (g *gremlin) submit(e *SQE) {
+	if !g.chance() {
+		return
+	}
+	passing := []unix.Errno{unix.EINTR, unix.EAGAIN, unix.ECANCELED}
+	errno := passing[g.rng.IntN(len(passing))]
+	switch e.Opcode {
+	case IORING_OP_ASYNC_CANCEL:
+		g.answer(e, unix.ENOENT)
+	case IORING_OP_RECV:
+		switch g.rng.IntN(3) {
+		case 0:
+			g.answer(e, errno)
+		case 1:
+			g.answer(e, unix.ENOBUFS)
+		default:
+			if e.Ioprio&IORING_RECV_MULTISHOT != 0 {
+				g.did["one shot"]++
+				e.Ioprio &^= IORING_RECV_MULTISHOT
+			}
+		}
+	case IORING_OP_ACCEPT:
+		if g.rng.IntN(2) == 0 && e.Ioprio&IORING_ACCEPT_MULTISHOT != 0 {
+			g.did["one shot"]++
+			e.Ioprio &^= IORING_ACCEPT_MULTISHOT
+			return
+		}
+		g.answer(e, errno)
+	case IORING_OP_SEND:
+		if g.rng.IntN(2) == 0 && e.Len > 1 && e.Ioprio == 0 {
+			g.did["short"]++
+			e.Len = 1 + uint32(g.rng.IntN(int(e.Len)))
+			return
+		}
+		g.answer(e, errno)
+	case IORING_OP_POLL_ADD, IORING_OP_CONNECT, IORING_OP_SENDMSG, IORING_OP_RECVMSG:
+		g.answer(e, errno)
+	}
+}
+
+func (g *gremlin) complete(c CQE) { g.queue = append(g.queue, c) }
+
+func (g *gremlin) kept() int { return len(g.queue) }
+
+// next returns any completion before which none of the same submission waits, or
+// none for now.
+func (g *gremlin) next() (CQE, bool) {
+	if len(g.queue) == 0 {
+		return CQE{}, false
+	}
+	at := 0
+	if g.chance() {
+		g.did["late"]++
+		return CQE{}, false
+	}
+	if g.chance() {
+		at = g.rng.IntN(len(g.queue))
+		for i := range at {
+			if g.queue[i].UserData == g.queue[at].UserData {
+				at = i
+				break
+			}
+		}
+		if at > 0 {
+			g.did["overtaking"]++
+		}
+	}
+	c := g.queue[at]
+	g.queue = append(g.queue[:at], g.queue[at+1:]...)
+	return c, true
+}
+
+// The whole contract holds on a kernel that does its worst.
+func TestFaultyKernel(t *testing.T) {
+	seeds := []uint64{1}
+	if n, err := strconv.Atoi(os.Getenv("MOBIUS_SEEDS")); err == nil {
+		for len(seeds) < min(n, 100) {
+			seeds = append(seeds, uint64(len(seeds)+1))
+		}
+	}
+	if !injects(t) {
+		t.Skip("this kernel has no IORING_NOP_INJECT_RESULT (Linux 6.10)")
+	}
+	did := map[string]int{}
+	for _, seed := range seeds {
+		for name, o := range map[string]Options{
+			"default": {Without: []Feature{Incremental}},
+			"tiny":    {Entries: 4, CQEntries: 8, Buffers: 4, BufferSize: 256, Datagrams: 2, Plain: true},
+		} {
+			t.Run(fmt.Sprintf("seed=%d/%s", seed, name), func(t *testing.T) { faulty(t, seed, o, did) })
+		}
+	}
+	t.Log(did)
+	for _, what := range []string{"EINTR", "EAGAIN", "ECANCELED", "ENOBUFS", "ENOENT", "one shot", "short", "late", "overtaking"} {
+		if did[what] == 0 {
+			t.Errorf("it was never %s", what)
+		}
+	}
+}
+
+func faulty(t *testing.T, seed uint64, o Options, did map[string]int) {
+	o.Unrestricted = true // it does nothing, which is not on the list
+	backendtest.Config{
+		Name: "uring", Descriptors: true, Hostile: o.Buffers > 0, Scale: 64, Seed: seed, Datagram: 65535,
+		// What these count or time is the kernel's good behaviour; and a datagram that
+		// is answered with EAGAIN does not hold up those behind it.
+		Skip: []string{"S1_StartingAllocatesNothing", "S7_Waits", "S7_VeryLong", "S16_AnIdle", "S3c_StarvedAreServedInOrder",
+			"S12a_OrderIsKept", "S12c_InfoBothWays"},
+		Open: func(tb testing.TB) proactor.Backend {
+			good := true // while Open tries what the kernel can do
+			o.fake = func() fake {
+				if good {
+					good = false
+					return nil
+				}
+				g := newGremlin(seed, 8)
+				tb.Cleanup(func() {
+					for what, n := range g.did {
+						did[what] += n
+					}
+				})
+				return g
+			}
+			b, err := Open(o)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return b
+		},
+	}.Run(t)
+}
+
+// injects reports whether the kernel answers as it is told.
+func injects(t *testing.T) bool {
+	r := newTestRing(t, Setup{Entries: 4, Flags: testFlags})
+	(&gremlin{did: map[string]int{}}).answer(prep(t, r), unix.EINTR)
+	if _, err := r.Wait(1, -1); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := r.NextCQE()
+	return c.Res == -int32(unix.EINTR)
+}
+
+// A liar changes what the kernel says.
+type liar struct {
+	queue  []CQE
+	change func(c *CQE)
+}
+
+func (*liar) submit(*SQE) {}
+
+func (l *liar) complete(c CQE) {
+	l.change(&c)
+	l.queue = append(l.queue, c)
+}
+
+func (l *liar) kept() int { return len(l.queue) }
+
+func (l *liar) next() (c CQE, ok bool) {
+	if ok = len(l.queue) > 0; ok {
+		c, l.queue = l.queue[0], l.queue[1:]
+	}
+	return c, ok
+}
+
+// A kernel that does something else with incremental buffers than is said of it
+// gets plain ones; one that cannot receive into lent buffers is none for this
+// backend. Neither leaves anything behind.
+func TestPreflightFindsLies(t *testing.T) {
+	testenv.Leaks(t)
+	open := func(lie func(c *CQE)) (*Backend, error) {
+		return Open(Options{fake: func() fake { return &liar{change: lie} }})
+	}
+	b, err := open(func(c *CQE) { c.Flags &^= IORING_CQE_F_BUF_MORE })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.Choice() {
+		if c.Feature == Incremental && (c.Used || c.Why == "") {
+			t.Fatalf("chosen: %+v", c)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		_, err = open(func(c *CQE) {
+			if c.Flags&IORING_CQE_F_BUFFER != 0 {
+				c.Flags ^= 1 << IORING_CQE_BUFFER_SHIFT // another buffer
+			}
+		})
+		if !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("Open: %v", err)
+		}
+	}
+}
+
+// An error that does not pass is its op's alone, and leaves nothing behind.
+func TestMemoryShortageIsAnError(t *testing.T) {
+	if !injects(t) {
+		t.Skip("this kernel has no IORING_NOP_INJECT_RESULT (Linux 6.10)")
+	}
+	b := openTest(t, Options{Unrestricted: true})
+	s := &shortage{gremlin: newGremlin(0, 1)}
+	l, at, err := b.Listen(localhost, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := b.Stream(at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect, accept := &denied{op: proactor.Op{Kind: proactor.OpConnect, Handle: h, Addr: &at}}, &accepted{}
+	connect.op.Owner, accept.Op = connect, proactor.Op{Kind: proactor.OpAccept, Handle: l, Owner: accept}
+	b.Submit(&accept.Op)
+	b.Submit(&connect.op)
+	until(t, b, "connected", func() bool { return accept.h != 0 && !connect.op.Active() })
+	b.Cancel(&accept.Op)
+	until(t, b, "the accept has ended", func() bool { return !accept.Op.Active() })
+	b.ring.fake, b.ring.shown = s, b.ring.sq.next
+	for _, o := range []proactor.Op{
+		{Kind: proactor.OpAccept, Handle: l}, {Kind: proactor.OpRecv, Handle: h}, {Kind: proactor.OpSend, Handle: h, Buf: []byte("x")},
+		{Kind: proactor.OpPoll, Handle: accept.h, Events: proactor.Readable},
+	} {
+		d := &denied{op: o}
+		d.op.Owner = d
+		b.Submit(&d.op)
+		until(t, b, o.Kind.String()+" ends", func() bool { return !d.op.Active() })
+		if d.err != unix.ENOMEM {
+			t.Errorf("%v ends with %v, want ENOMEM", o.Kind, d.err)
+		}
+	}
+	b.ring.fake = nil
+	in, out := &accepted{}, &denied{op: proactor.Op{Kind: proactor.OpSend, Handle: h, Buf: []byte("after all")}}
+	in.Op, out.op.Owner = proactor.Op{Kind: proactor.OpRecv, Handle: accept.h, Owner: in}, out
+	b.Submit(&in.Op)
+	b.Submit(&out.op)
+	until(t, b, "bytes arrive", func() bool { return in.n == len("after all") })
+	b.Cancel(&in.Op)
+	until(t, b, "all has ended", func() bool { return b.Stats().Ops == 0 })
+	for _, h := range []proactor.Handle{l, h, accept.h} {
+		if err := b.CloseFD(h); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A shortage is a kernel that has no memory for what is more than a wake-up.
+type shortage struct{ *gremlin }
+
+func (s *shortage) submit(e *SQE) {
+	if e.UserData>>kindShift != kindWake && e.Opcode != IORING_OP_ASYNC_CANCEL {
+		s.answer(e, unix.ENOMEM)
+	}
+}
+
+func (s *shortage) next() (c CQE, ok bool) {
+	if ok = len(s.queue) > 0; ok {
+		c, s.queue = s.queue[0], s.queue[1:]
+	}
+	return c, ok
+}
+
+// accepted takes note of what it gets.
+type accepted struct {
+	proactor.Op
+	h proactor.Handle
+	n int
+}
+
+func (a *accepted) Complete(op *proactor.Op) {
+	if op.New != 0 {
+		a.h = op.New
+	}
+	a.n += len(op.Buf)
+}
