@@ -2,4 +2,7 @@ module mobius
 
 go 1.26.0
 
-require golang.org/x/sys v0.49.0
+require (
+	github.com/pires/go-proxyproto v0.15.0
+	golang.org/x/sys v0.49.0
+)

@@ -32,8 +32,10 @@ connector, transport/tls, transport/datagram, transport/descriptor, transport/pr
 uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 connector < flow;
 mobius < proxy < cmd/mobius;
+NONE < github.com/pires/go-proxyproto;
 mobius < protocols < policies;
-mobius < endpoint;
+github.com/pires/go-proxyproto < policies;
+policies < endpoint;
 
 # What only tests import.
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
