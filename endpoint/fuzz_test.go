@@ -14,6 +14,7 @@ func FuzzDescription(f *testing.F) {
 		"tcp:80", "tcp:host=example.com:port=80:timeout=10", `tcp:\:\:1:80:bindAddress=\:\:2`, "unix:/run/app.sock:mode=660:lockfile=0",
 		`t:a\:b:k=v=w:\=`, `x:\\`, "tcp6:0:interface=fe80\\:\\:1%eth0:backlog=5", "tcp:0:noDelay=no:keepAlive=1h2m:userTimeout=3",
 		"unix:@abstract", ":", "a=b", "t:=x", "tcp:h:1:attemptDelay=20ms:sendBuffer=5:recvBuffer=6", "haproxy:tcp:80",
+		`haproxy:trusted=10.0.0.0/8,fd00\:\:1,unix:untrusted=data:timeout=3:unix:/run/s:mode=600`, "haproxy:trusted=x:haproxy:tcp:1",
 	} {
 		f.Add(text)
 	}

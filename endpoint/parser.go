@@ -24,6 +24,9 @@ import (
 //	tcp4:…, tcp6:…                    the same for one family alone
 //	tls:…, ssl:…                      what tcp has; privateKey, certKey (default: the same file), extraCertChain
 //	unix:ADDRESS[:MODE[:BACKLOG]]     mode in octal; lockfile=0 or 1 is read and means nothing: no lock is needed
+//	haproxy:…:SERVER                  another server, behind proxies that send a header of the PROXY protocol, which
+//	                                  comes before TLS; before it stand trusted (their networks, and unix, with commas
+//	                                  between; default: this host), untrusted (refuse or data), timeout (of the header)
 //
 // Each argument may go by its name as well: host, port, path, interface,
 // backlog, address, mode. Times are seconds, or as in 1m30s. The options of
@@ -49,7 +52,7 @@ func NewParser() *Parser {
 		},
 		Servers: map[string]ServerType{
 			"tcp": parseTCPServer, "tcp4": parseTCPServer, "tcp6": parseTCPServer, "unix": parseUNIXServer,
-			"tls": parseTLSServer, "ssl": parseTLSServer,
+			"tls": parseTLSServer, "ssl": parseTLSServer, "haproxy": parseHAProxyServer,
 		},
 	}
 }
