@@ -37,20 +37,21 @@ const (
 	inet  = "\xc0\x00\x02\x01\xc6\x33\x64\x02\xdb\xdc\x01\xbb" // 192.0.2.1:56284 to 198.51.100.2:443
 	inet6 = "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" +
 		"\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\xdb\xdc\x01\xbb"
+	full = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 	here = "127.0.0.1:4000 127.0.0.1:80" // what there is without a header
 )
 
 // goods are headers, and what they announce: source and destination.
 var goods = map[string]string{
-	"PROXY TCP4 192.0.2.1 198.51.100.2 56284 443\r\n":                                                          "192.0.2.1:56284 198.51.100.2:443",
-	"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n":                                               "255.255.255.255:65535 255.255.255.255:65535",
-	"PROXY TCP4 0.0.0.0 1.2.3.4 0 0\r\n":                                                                       "0.0.0.0:0 1.2.3.4:0",
-	"PROXY TCP6 2001:DB8::1 ::1 56284 443\r\n":                                                                 "[2001:db8::1]:56284 [::1]:443",
-	"PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n":                                                                  "192.0.2.1:1 [::1]:2",
-	"PROXY TCP6 " + strings.Repeat("ffff:", 7) + "ffff " + strings.Repeat("ffff:", 7) + "ffff 65535 65535\r\n": "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535 [ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
-	"PROXY UNKNOWN\r\n":          here,
-	"PROXY UNKNOWN whatever\r\n": here,
-	"PROXY UNKNOWN " + strings.Repeat("x", v1Most-16) + "\r\n": here,
+	"PROXY TCP4 192.0.2.1 198.51.100.2 56284 443\r\n":            "192.0.2.1:56284 198.51.100.2:443",
+	"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n": "255.255.255.255:65535 255.255.255.255:65535",
+	"PROXY TCP4 0.0.0.0 1.2.3.4 0 0\r\n":                         "0.0.0.0:0 1.2.3.4:0",
+	"PROXY TCP6 2001:DB8::1 ::1 56284 443\r\n":                   "[2001:db8::1]:56284 [::1]:443",
+	"PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n":                    "192.0.2.1:1 [::1]:2",
+	"PROXY TCP6 " + full + " " + full + " 65535 65535\r\n":       "[" + full + "]:65535 [" + full + "]:65535",
+	"PROXY UNKNOWN\r\n":                                          here,
+	"PROXY UNKNOWN whatever\r\n":                                 here,
+	"PROXY UNKNOWN " + strings.Repeat("x", v1Most-16) + "\r\n":   here,
 
 	v2(1, 0x11, inet):  "192.0.2.1:56284 198.51.100.2:443",
 	v2(1, 0x21, inet6): "[2001:db8::1]:56284 [2001:db8::2]:443",

@@ -443,4 +443,3 @@ func TestX49WhoIsTrusted(t *testing.T) {
 		g.end(p)
 	})
 }
-
