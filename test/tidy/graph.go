@@ -48,6 +48,7 @@ golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
 NONE < test/mutants;
 test/tidy < test/clone;
+NONE < test/mixed;
 `
 
 // An Only says that a package may be imported by nobody but these files,
