@@ -15,8 +15,8 @@ var ErrAdopted = connector.ErrAdopted
 // AdoptStreamPort makes a port of a listening socket, TCP or unix, that is
 // there already: from is its number, an *os.File, or a net.Listener or
 // whatever else has a method SyscallConn. The port works on a duplicate: from
-// stays the caller's in any case, who closes it when he likes. See
-// [connector.Adopt]. (Twisted's IReactorSocket.adoptStreamPort.)
+// stays the caller's in any case, who closes it when he likes; see
+// [Reactor.Discard] for a number. See [connector.Adopt]. (Twisted's IReactorSocket.adoptStreamPort.)
 func (r *Reactor) AdoptStreamPort(from any, f Factory, o ListenOptions) (*Port, error) {
 	var p *Port
 	err := r.adopt(r.loops[0], from, func(fd int) (err error) {
@@ -61,6 +61,32 @@ func (r *Reactor) AdoptDatagramPort(from any, p DatagramProtocol, o DatagramOpti
 		return err
 	})
 	return port, err
+}
+
+// AddrOf returns the address that a socket is bound to, by its number; an invalid
+// one for what is no socket. The socket stays the caller's, and becomes
+// O_NONBLOCK, as by adoption.
+func (r *Reactor) AddrOf(fd int) (Address, error) {
+	var local Address
+	err := r.describe(func() error {
+		l := r.loops[0]
+		h, err := copyOf(l, fd)
+		if err != nil {
+			return err
+		}
+		local, _, err = l.Sockets().Names(h)
+		_ = l.Sockets().CloseFD(h) // nothing is active on it
+		return err
+	})
+	return local, err
+}
+
+// Discard closes a descriptor that is the caller's and of no use to him any
+// more, by its number: one that was inherited, for example, and adopted. EBADF if
+// there is none. A descriptor that an *os.File or an object of package net owns is
+// closed by that alone.
+func (r *Reactor) Discard(fd int) error {
+	return r.describe(func() error { return r.loops[0].Sockets().Discard(fd) })
 }
 
 // adopt calls f on l with from's number, which stays from's meanwhile.

@@ -24,7 +24,7 @@ const mostListenFDs = 1 << 16
 // if LISTEN_PID is not pid; values that make no sense are an error. rest is
 // environ without these variables, for children.
 //
-// The descriptors are the caller's: give each to AdoptStreamPort, and close it.
+// The descriptors are the caller's: give each to AdoptStreamPort, and Discard it.
 // (Twisted's systemd.ListenFDs.)
 func ListenFDs(environ []string, pid int) (fds []ListenFD, rest []string, err error) {
 	values := map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mobius"
+	"mobius/proactor"
 )
 
 // Arguments are those of a Description, taken out one by one by whoever makes
@@ -145,6 +146,25 @@ func (a *Arguments) Duration(name string) time.Duration {
 		a.fail("%s is %q, want seconds, or a time such as 1m30s", name, v)
 	}
 	return d
+}
+
+// durationOrNo is Duration for a time that may be none: no is negative.
+func (a *Arguments) durationOrNo(name string) time.Duration {
+	if v, ok := a.Lookup(name); ok && v == "no" {
+		return -1
+	}
+	return a.Duration(name)
+}
+
+// position returns an argument that is yes or no, if it was given.
+func (a *Arguments) position(name string) proactor.Switch {
+	switch _, ok := a.Lookup(name); {
+	case !ok:
+		return proactor.Unset
+	case a.Bool(name, false):
+		return proactor.On
+	}
+	return proactor.Off
 }
 
 // Address returns an argument that is an IP address without a port, to

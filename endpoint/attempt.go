@@ -43,11 +43,16 @@ func failed[T any](r Reactor, err error) *mobius.Future[T] {
 
 // on runs f on l's goroutine: at once if that is the caller's.
 func on(l *mobius.Loop, f func()) {
+	_ = onto(l, f) // an error means that the loop has stopped
+}
+
+// onto is on that says so.
+func onto(l *mobius.Loop, f func()) error {
 	if l.Inside() {
 		f()
-		return
+		return nil
 	}
-	_ = l.Insist(f) // an error means that the loop has stopped
+	return l.Insist(f)
 }
 
 // StartedConnecting begins to listen to the user's wish to give up.

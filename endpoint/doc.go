@@ -7,6 +7,9 @@
 //
 //	tcp:host=example.com:port=80:timeout=10
 //	unix:/run/app.sock:mode=660
+//	systemd:INET:name=web
+//
+// A [ProcessClient] connects to a child process, and is made by hand alone.
 //
 // A [Service] keeps one connection of a Client for as long as it runs, and
 // hands it to whoever waits for it.

@@ -15,6 +15,8 @@ func FuzzDescription(f *testing.F) {
 		`t:a\:b:k=v=w:\=`, `x:\\`, "tcp6:0:interface=fe80\\:\\:1%eth0:backlog=5", "tcp:0:noDelay=no:keepAlive=1h2m:userTimeout=3",
 		"unix:@abstract", ":", "a=b", "t:=x", "tcp:h:1:attemptDelay=20ms:sendBuffer=5:recvBuffer=6", "haproxy:tcp:80",
 		`haproxy:trusted=10.0.0.0/8,fd00\:\:1,unix:untrusted=data:timeout=3:unix:/run/s:mode=600`, "haproxy:trusted=x:haproxy:tcp:1",
+		"fd:3", "fd:fileno=4:domain=UNIX:idleTimeout=1m", "systemd:INET:index=0", "systemd:domain=INET6:name=web", "stdio:", "stdio",
+		"tcp:0:lowWater=0:closeTimeout=no:keepAlive=no:keepAliveCount=3:v6Only=no", "unix:/x:hardLimit=9:halfClosedTimeout=no",
 	} {
 		f.Add(text)
 	}

@@ -12,7 +12,7 @@ import (
 //
 // Clients (Twisted's clientFromString):
 //
-//	tcp:HOST:PORT                     timeout, attemptDelay, bindAddress and the options of sockets
+//	tcp:HOST:PORT                     timeout, attemptDelay, bindAddress
 //	unix:PATH                         timeout
 //	tls:HOST:PORT                     what tcp has; certificate, privateKey, trustRoots (a file, or a directory of *.pem);
 //	                                  endpoint, another client to go by: HOST is still who is verified
@@ -20,21 +20,34 @@ import (
 //
 // Servers (Twisted's serverFromString):
 //
-//	tcp:PORT[:INTERFACE[:BACKLOG]]    reusePort and the options of sockets
+//	tcp:PORT[:INTERFACE[:BACKLOG]]    reusePort, v6Only
 //	tcp4:…, tcp6:…                    the same for one family alone
 //	tls:…, ssl:…                      what tcp has; privateKey, certKey (default: the same file), extraCertChain
 //	unix:ADDRESS[:MODE[:BACKLOG]]     mode in octal; lockfile=0 or 1 is read and means nothing: no lock is needed
 //	haproxy:…:SERVER                  another server, behind proxies that send a header of the PROXY protocol, which
 //	                                  comes before TLS; before it stand trusted (their networks, and unix, with commas
 //	                                  between; default: this host), untrusted (refuse or data), timeout (of the header)
+//	fd:FILENO                         a socket that listens already, by its number; domain=INET, INET6 or UNIX. See [FDServer].
+//	systemd:DOMAIN                    one that systemd has handed over: index=0 or name=web. See [Inheritance].
+//	stdio:                            standard input and output, as one connection. See [StdioServer].
 //
 // Each argument may go by its name as well: host, port, path, interface,
-// backlog, address, mode. Times are seconds, or as in 1m30s. The options of
-// sockets are noDelay, keepAlive and userTimeout (TCP), sendBuffer and
-// recvBuffer.
+// backlog, address, mode, fileno, domain. Times are seconds, or as in 1m30s, or no
+// where there may be none.
+//
+// TCP, with TLS or without, has the arguments noDelay, keepAlive,
+// keepAliveInterval, keepAliveCount, userTimeout, notSentLowat and freeBind, which
+// like sendBuffer and recvBuffer of all sockets mean what the fields of
+// [mobius.SocketOptions] do. highWater, lowWater, hardLimit, closeTimeout,
+// halfClosedTimeout, idleTimeout and zeroCopyFrom, of all but stdio and haproxy, are the fields
+// of [mobius.TransportOptions].
 type Parser struct {
 	Clients map[string]ClientType
 	Servers map[string]ServerType
+
+	// Inherited is what systemd: chooses from; nil means what the environment
+	// says that this process was handed.
+	Inherited *Inheritance
 }
 
 // A ClientType makes a client of a description of its type. p is the parser,
@@ -53,6 +66,7 @@ func NewParser() *Parser {
 		Servers: map[string]ServerType{
 			"tcp": parseTCPServer, "tcp4": parseTCPServer, "tcp6": parseTCPServer, "unix": parseUNIXServer,
 			"tls": parseTLSServer, "ssl": parseTLSServer, "haproxy": parseHAProxyServer,
+			"fd": parseFDServer, "systemd": parseSystemdServer, "stdio": parseStdioServer,
 		},
 	}
 }

@@ -52,7 +52,7 @@ func TestCase363Descriptions(t *testing.T) {
 			}
 		}
 		_, err := endpoint.ParseServer(desk{s: s}, "ftq:x")
-		if err == nil || !strings.Contains(err.Error(), "ssl, tcp, tcp4, tcp6, tls, unix") {
+		if err == nil || !strings.Contains(err.Error(), "fd, haproxy, ssl, stdio, systemd, tcp, tcp4, tcp6, tls, unix") {
 			s.Errorf("an unknown type of servers: %v", err)
 		}
 	})

@@ -21,6 +21,8 @@ import (
 	"mobius/sim"
 	"mobius/test/backends"
 	"mobius/transport"
+	"mobius/transport/pipe"
+	"mobius/transport/process"
 )
 
 // A desk is a reactor as endpoints see it, on a scene's loop.
@@ -41,6 +43,51 @@ func (d desk) Listen(addr mobius.Address, f mobius.Factory, o mobius.ListenOptio
 }
 
 func (d desk) Loops() []*mobius.Loop { return []*mobius.Loop{d.s.l} }
+
+// An office is a desk with all that endpoints may want.
+type office struct {
+	desk
+	in, out int // standard input and output
+}
+
+func (o office) AdoptStreamPort(from any, f mobius.Factory, p mobius.ListenOptions) (*mobius.Port, error) {
+	return connector.Adopt([]*loop.Loop{o.s.l}, from.(int), f, p)
+}
+
+func (o office) AddrOf(fd int) (mobius.Address, error) {
+	own, err := o.s.l.Sockets().Duplicate(fd)
+	if err != nil {
+		return mobius.Address{}, err
+	}
+	h, err := o.s.l.Sockets().Adopt(own)
+	if err != nil {
+		return mobius.Address{}, err
+	}
+	defer func() { o.s.try(o.s.l.Sockets().CloseFD(h)) }()
+	at, _, err := o.s.l.Sockets().Names(h)
+	return at, err
+}
+
+func (o office) Discard(fd int) error { return o.s.l.Sockets().Discard(fd) }
+
+func (o office) SpawnProcess(p mobius.ProcessProtocol, c mobius.Command) (*mobius.Process, error) {
+	return process.Spawn(o.s.l, p, c)
+}
+
+func (o office) Stdio(p mobius.Protocol) (mobius.Transport, error) {
+	limits := pipe.Limits{High: 10, Low: 5, Hard: 1 << 20}
+	return pipe.Start(o.s.l, o.s.copyOf(o.in), o.s.copyOf(o.out), limits, p), nil
+}
+
+// copyOf returns a handle of a duplicate of fd.
+func (s *scene) copyOf(fd int) proactor.Handle {
+	s.Helper()
+	own, err := s.l.Sockets().Duplicate(fd)
+	s.try(err)
+	h, err := s.l.Sockets().Adopt(own)
+	s.try(err)
+	return h
+}
 
 // clientTo returns a client endpoint that goes to an address.
 func (s *scene) clientTo(a proactor.Address) endpoint.Client {

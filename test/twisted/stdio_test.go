@@ -44,17 +44,9 @@ func eachStdio(t *testing.T, f func(s *scene, e *ends, feeder *transport.Conn)) 
 	each(t, func(s *scene) {
 		in, feed := s.streams()
 		out, _ := s.streams()
-		from, err := s.l.Sockets().Duplicate(in)
-		s.try(err)
-		to, err := s.l.Sockets().Duplicate(out)
-		s.try(err)
-		source, err := s.l.Sockets().Adopt(from)
-		s.try(err)
-		sink, err := s.l.Sockets().Adopt(to)
-		s.try(err)
 		e := &ends{s: s}
 		limits := pipe.Limits{High: 10, Low: 5, Hard: 1 << 20}
-		pipe.Start(s.l, source, sink, limits, e)
+		pipe.Start(s.l, s.copyOf(in), s.copyOf(out), limits, e)
 		f(s, e, s.speaker(feed))
 	})
 }

@@ -140,6 +140,23 @@ func (x *Process) WriteToChild(fd int, p []byte) (int, error) {
 	return e.out.Write(p)
 }
 
+// Queued returns how many bytes written to the child's descriptor fd wait to be
+// taken by the kernel, Room how many more a write takes.
+func (x *Process) Queued(fd int) int {
+	if e := x.end(fd); e != nil && e.out != nil {
+		return e.out.Queued()
+	}
+	return 0
+}
+
+// Room is 0 if there is no pipe to fd, or none any more.
+func (x *Process) Room(fd int) int {
+	if e := x.end(fd); e != nil && e.out != nil {
+		return e.out.Room()
+	}
+	return 0
+}
+
 // CloseStdin closes the standard input once everything written is sent.
 func (x *Process) CloseStdin() { x.CloseChildFD(0) }
 
@@ -168,6 +185,11 @@ func (x *Process) LoseConnection() {
 		}
 	}
 }
+
+// AbortConnection closes all pipes at once: what was not sent is dropped, and what
+// was not delivered. The child is sent no signal, but that of a terminal that is
+// hung up.
+func (x *Process) AbortConnection() { x.closeAll(net.ErrClosed) }
 
 // PauseReading stops ChildDataReceived, for all pipes, until ResumeReading.
 // What is under way is kept.
