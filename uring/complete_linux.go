@@ -297,6 +297,7 @@ func (b *Backend) receiveEnded(s *slot, op *proactor.Op, errno syscall.Errno) {
 		b.complete(op, 0, proactor.ErrCanceled)
 	case errno == unix.ENOBUFS:
 		b.stats.Starved++
+		b.pools[s.class].short()
 		b.pools[s.class].starve(op, s)
 	default:
 		b.failed(op, errno)

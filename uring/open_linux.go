@@ -83,6 +83,7 @@ func (b *Backend) openPools() error {
 	add := func(n, size int) error {
 		p, err := newPool(b.ring, uint16(1+len(b.pools)), n, size, b.choice.incremental)
 		if err == nil {
+			p.frugal()
 			b.pools = append(b.pools, p)
 			total += n
 		}

@@ -14,18 +14,27 @@ import (
 // A pool is one buffer ring with its memory: what receives of one class are
 // lent from.
 //
-//	        a receive fills it (plain: any receive)
-//	kernel's ───────────────────────────────────▶ spent
-//	   ▲                                            │
-//	   └────────────────────────────────────────────┘
-//	        Publish, once nobody looks at its bytes
+//	       publish            a receive fills it (plain: any receive)
+//	spare ─────────▶ kernel's ────────────────────────────────────────▶ spent
+//	  ▲                                                                   │
+//	  └───────────────────────────────────────────────────────────────────┘
+//	                  once nobody looks at its bytes
+//
+// The kernel goes through its buffers in turn, so it is given no more than it
+// needs, and those that were in use last, whose bytes the processor still has
+// in its cache. How many are needed is learned from receives that find none.
 type pool struct {
 	ring        *BufferRing
 	memory      []byte
 	size        int
 	incremental bool
 	buffers     []buffer
-	avail       int // buffers that are the kernel's, as far as we know
+	avail       int      // buffers nobody looks at: the kernel's, as far as we know, and the spare ones
+	spare       []uint16 // of them: those that the kernel does not have, the last used on top
+	want        int      // how many buffers the kernel shall have when it is entered
+	low         int      // the fewest it had left after a round, of the last rounds
+	rounds      int
+	grown       bool // in this round
 
 	// Receives that found no buffer, in the order in which they came. Those that
 	// were armed again, and found none once more, are in again: they keep their
@@ -83,19 +92,59 @@ func newPool(r *Ring, group uint16, n, size int, incremental bool) (*pool, error
 		return nil, fmt.Errorf("map %d buffers of %d bytes: %w", n, size, err)
 	}
 	p := &pool{ring: ring, memory: memory, size: size, incremental: incremental, buffers: make([]buffer, n)}
+	p.want, p.low = n, n
 	for i := range p.buffers {
 		p.post(uint16(i))
 	}
 	return p, nil
 }
 
-// post gives buffer i to the kernel, from the next Publish on.
+// post takes buffer i back.
 func (p *pool) post(i uint16) {
-	m := p.memory[int(i)*p.size:][:p.size]
-	invariant.Scribble(m[:p.buffers[i].filled])
+	invariant.Scribble(p.memory[int(i)*p.size:][:p.buffers[i].filled])
 	p.buffers[i] = buffer{}
-	p.ring.Add(m, i)
+	p.spare = append(p.spare, i)
 	p.avail++
+}
+
+// frugal has the pool give the kernel only what it has been seen to need.
+func (p *pool) frugal() {
+	p.want = p.least()
+	p.low = p.want
+}
+
+// least returns how many buffers the kernel has at least: two, since one may be
+// all but full.
+func (p *pool) least() int { return min(max(2, len(p.buffers)/8), len(p.buffers)) }
+
+// thrift is the number of rounds after which a pool of which never more than
+// half was needed gives half.
+const thrift = 1024
+
+// publish gives the kernel as many buffers as it shall have.
+func (p *pool) publish() {
+	has := p.avail - len(p.spare)
+	p.grown = false
+	p.low = min(p.low, has)
+	if p.rounds++; p.rounds == thrift {
+		if p.low*2 >= p.want {
+			p.want = max(p.want/2, p.least())
+		}
+		p.rounds, p.low = 0, p.want
+	}
+	for ; has < p.want && len(p.spare) > 0; has++ {
+		i := p.spare[len(p.spare)-1]
+		p.spare = p.spare[:len(p.spare)-1]
+		p.ring.Add(p.memory[int(i)*p.size:][:p.size], i)
+	}
+	p.ring.Publish()
+}
+
+// short notes that a receive found no buffer.
+func (p *pool) short() {
+	if !p.grown && len(p.spare) > 0 {
+		p.want, p.grown = min(2*p.want, len(p.buffers)), true
+	}
 }
 
 // take accounts for a completion that brought n bytes in buffer i, and returns

@@ -195,7 +195,7 @@ func (t *trial) receive(incremental, multishot bool) error {
 		return err
 	}
 	defer p.close()
-	p.ring.Publish()
+	p.publish()
 	x := reception{trial: t, p: p, multishot: multishot, want: pattern(700)}
 	x.arm(t.a)
 	if _, err := t.r.Wait(0, 0); err != nil {
@@ -281,7 +281,7 @@ func (x *reception) step() error {
 		for i := range x.p.buffers {
 			x.p.post(uint16(i))
 		}
-		x.p.ring.Publish()
+		x.p.publish()
 		return nil
 	case c.Res < 0 && c.Res != -int32(unix.ENOBUFS):
 		return syscall.Errno(-c.Res)
@@ -296,7 +296,7 @@ func (x *reception) end() error {
 			x.p.post(uint16(i))
 		}
 	}
-	x.p.ring.Publish()
+	x.p.publish()
 	if !x.armed {
 		x.arm(x.a)
 	}

@@ -32,7 +32,7 @@ func (t *trial) receiveMessages() error {
 		return err
 	}
 	defer p.close()
-	p.ring.Publish()
+	p.publish()
 	x := messages{trial: t, p: p}
 	x.arm()
 	if _, err := t.r.Wait(0, 0); err != nil {
@@ -103,7 +103,7 @@ func (x *messages) refill() {
 			x.p.post(uint16(i))
 		}
 	}
-	x.p.ring.Publish()
+	x.p.publish()
 }
 
 // end cancels the receive. It may have starved after the last message, before

@@ -49,6 +49,7 @@ func (b *Backend) collected(s *slot, c CQE, more bool) {
 		b.complete(op, 0, proactor.ErrCanceled)
 	case c.Res == -int32(unix.ENOBUFS) && b.mail.pool != nil:
 		b.stats.Starved++
+		b.mail.pool.short()
 		b.mail.pool.starve(op, s)
 	case c.Res < 0:
 		b.failed(op, syscall.Errno(-c.Res))

@@ -90,6 +90,7 @@ func (r *relay) received(c CQE, more bool) {
 		case c.Res == -int32(unix.ENOBUFS):
 			if r.phase == moving {
 				b.stats.Starved++
+				b.pools[s.class].short()
 				b.pools[s.class].starve(r.op, s)
 			}
 		default:

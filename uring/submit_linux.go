@@ -83,10 +83,10 @@ func (b *Backend) entry() *SQE {
 // publish shows the kernel the buffers that have come back.
 func (b *Backend) publish() {
 	for _, p := range b.pools {
-		p.ring.Publish()
+		p.publish()
 	}
 	if p := b.mail.pool; p != nil {
-		p.ring.Publish()
+		p.publish()
 	}
 }
 
