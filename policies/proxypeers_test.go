@@ -183,7 +183,8 @@ func TestHAProxy(t *testing.T) {
 		h := s.expects(server, 2, client.t.LocalAddr(), at[1])
 		tlvs, err := h.TLVs()
 		id := "mobius-" + client.t.LocalAddr().IP().String()
-		if err != nil || len(tlvs) != 2 || !hasTLV(tlvs, proxyproto.PP2_TYPE_UNIQUE_ID, id) || !hasTLV(tlvs, proxyproto.PP2_TYPE_CRC32C, "") {
+		if err != nil || len(tlvs) != 2 ||
+			!hasTLV(tlvs, proxyproto.PP2_TYPE_UNIQUE_ID, id) || !hasTLV(tlvs, proxyproto.PP2_TYPE_CRC32C, "") {
 			s.Errorf("TLVs %v, %v", tlvs, err)
 		}
 		client.t.LoseConnection()

@@ -372,7 +372,10 @@ func TestX49HeaderDeadline(t *testing.T) {
 					p.write(pieces[i : i+1])
 				}
 			}
-			s.Pass(s.l, 50*time.Millisecond)
+			s.Pass(s.l, policies.DefaultProxyTimeout/10)
+			if len(g.refused) != 1 {
+				s.Errorf("%q, byte by byte, has more time than its own", pieces)
+			}
 			g.refuses(p, pieces, server, os.ErrDeadlineExceeded)
 			g.port.StopListening()
 			s.idle()
