@@ -23,7 +23,8 @@ type Upgrader interface {
 }
 
 // Upgraded is what a layer finds when it is put on a connection. Below has the
-// ability [Queuer], and [FlushSooner] if it gathers what is written.
+// ability [Queuer], [DrainTeller] if it tells PauseWriting, and [FlushSooner] if
+// it gathers what is written.
 type Upgraded struct {
 	Below   Transport // the connection without the layer
 	Above   Protocol  // the protocol that it had; the layer tells it what it was told
@@ -40,6 +41,17 @@ type FlushSooner interface {
 	// nothing was written yet. A layer whose own end of the turn writes calls
 	// it right after its own AtTurnEnd, or its bytes wait for the next turn.
 	FlushSoon()
+}
+
+// A DrainTeller is a transport that tells a layer when its queue is short,
+// though it was never so long that PauseWriting was called: an ability of
+// Upgraded.Below. A layer that keeps bytes of its own needs it: it may be full
+// with a queue below that is not.
+type DrainTeller interface {
+	// TellDrained has ResumeWriting called once the queue has fallen to
+	// Options.LowWater, as after a PauseWriting, which does not come then. It
+	// reports false, and does nothing, if the queue is that short now.
+	TellDrained() bool
 }
 
 // Upgrade puts a layer on the connection; see [Upgrader].
@@ -133,8 +145,18 @@ func (b *below) Room() int { return b.conn().room() }
 // FlushSoon queues the connection for the end of the turn.
 func (b *below) FlushSoon() { b.l.AtTurnEnd(&b.flush) }
 
+// TellDrained has ResumeWriting called once the queue is short.
+func (b *below) TellDrained() bool {
+	if b.out.n <= b.o.lowWater() {
+		return false
+	}
+	b.flags |= full
+	return true
+}
+
 var (
 	_ Transport   = (*below)(nil)
 	_ Queuer      = (*below)(nil)
 	_ FlushSooner = (*below)(nil)
+	_ DrainTeller = (*below)(nil)
 )

@@ -149,5 +149,6 @@ var (
 	_ transport.Queuer      = (*Conn)(nil)
 	_ transport.Upgrader    = (*Conn)(nil)
 	_ transport.FlushSooner = (*layer)(nil)
+	_ transport.DrainTeller = (*layer)(nil)
 	_ Secured               = (*Conn)(nil)
 )

@@ -188,6 +188,39 @@ func TestSameSeedSameTrace(t *testing.T) {
 	}
 }
 
+// A presser writes at the end of each turn, until it is told to pause.
+type presser struct {
+	*rec
+	flush loop.Flush
+	full  bool
+	left  int
+}
+
+func (p *presser) PauseWriting()  { p.full = true }
+func (p *presser) ResumeWriting() { p.full = false; p.t.Loop().AtTurnEnd(&p.flush) }
+
+func (p *presser) Flush() {
+	if p.left > 0 && !p.full {
+		p.left -= 30_000
+		p.write(string(make([]byte, 30_000)))
+		p.t.Loop().AtTurnEnd(&p.flush)
+	}
+}
+
+// What is pending makes the layer full, and by the time that it is sealed some
+// of the rest was sent: the transport below was never full, and says nothing.
+func TestResumeThoughTheQueueBelowWasNeverLong(t *testing.T) {
+	each(t, func(s *scene) {
+		s.below.HighWater, s.below.LowWater = 64<<10, 16<<10
+		server, client := s.both()
+		p := &presser{rec: client, left: 1_200_000}
+		p.flush.Owner = p
+		s.established(server, p, server, client)
+		s.l.AtTurnEnd(&p.flush)
+		s.until("all is there", func() bool { return server.got.Len() == 1_200_000 })
+	})
+}
+
 // A chat is one side of a random conversation.
 type chat struct {
 	*rec

@@ -172,13 +172,40 @@ func (y *layer) pauseUpper() {
 	}
 }
 
-// resumeUpper tells it that the queue is short again.
+// resumeUpper tells it that the queue is short again, or sees to it that it
+// will be told.
 func (y *layer) resumeUpper() {
-	if !y.flags.has(full) || y.flags.has(belowFull|busy) || y.Queued() > y.marks.LowWater {
+	if !y.flags.has(full) || y.flags.has(belowFull|busy) {
+		return
+	}
+	if y.Queued() > y.marks.LowWater {
+		y.awaitDrain()
 		return
 	}
 	y.flags &^= full
 	if y.flags.has(drainer) && y.mayWrite() {
 		y.tell(resumeWriting)
 	}
+}
+
+// awaitDrain has the transport below tell when its queue is short: of itself it
+// does so only if the queue was long. Without it a protocol would wait for ever
+// that was paused since much was pending, of which some was sent before the
+// rest was sealed.
+func (y *layer) awaitDrain() {
+	if d, ok := y.below.(transport.DrainTeller); ok && d.TellDrained() {
+		y.flags |= belowFull
+	}
+}
+
+// TellDrained has the layer above told once the queue is short.
+func (y *layer) TellDrained() bool {
+	if y.Queued() <= y.marks.LowWater {
+		return false
+	}
+	y.flags |= full
+	if !y.flags.has(belowFull) {
+		y.awaitDrain()
+	}
+	return true
 }
