@@ -36,6 +36,41 @@ func (b *Bucket) Add(now time.Duration, n int) int {
 	return n
 }
 
+// Fill puts all of n bytes in, as what has come already: a bucket that has no
+// room for them holds more than its Size, until enough has leaked. See
+// [Bucket.Over].
+func (b *Bucket) Fill(now time.Duration, n int) {
+	for a := b; a != nil; a = a.Parent {
+		a.leak(now)
+		a.content += float64(n)
+	}
+}
+
+// Over returns how long it takes until neither the bucket nor one above it
+// holds more than its Size, if nothing is put in meanwhile: 0 if none does now,
+// and the longest Duration if one that does has no Rate.
+func (b *Bucket) Over(now time.Duration) time.Duration {
+	var longest time.Duration
+	for a := b; a != nil; a = a.Parent {
+		a.leak(now)
+		longest = max(longest, a.over())
+	}
+	return longest
+}
+
+// over is Over of b alone. Less than a byte is none.
+func (b *Bucket) over() time.Duration {
+	excess := b.content - float64(b.Size)
+	if b.Size <= 0 || excess < 1 {
+		return 0
+	}
+	d := math.Ceil(excess / float64(max(b.Rate, 0)) * float64(time.Second))
+	if d >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(d)
+}
+
 // Empty reports whether everything has leaked.
 func (b *Bucket) Empty(now time.Duration) bool { return b.Content(now) == 0 }
 

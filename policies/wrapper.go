@@ -12,7 +12,7 @@ type Wrapper struct {
 
 	Made     func(t mobius.Transport) // before the protocol's ConnectionMade; t is the transport below
 	Received func(p []byte)           // before its DataReceived; p is lent until the hook returns
-	Written  func(p []byte)           // after a write of p that was taken; p is lent in the same way
+	Written  func(p []byte)           // after a write of p, not empty, that was taken; p is lent in the same way
 	Lost     func(err error)          // after its ConnectionLost, also if that panics
 
 	front front
@@ -59,19 +59,15 @@ func (f *front) Unwrap() any { return f.Transport }
 // Write passes p on.
 func (f *front) Write(p []byte) (int, error) {
 	n, err := f.Transport.Write(p)
-	if err == nil && f.w.Written != nil {
-		f.w.Written(p)
-	}
+	f.written(p, err)
 	return n, err
 }
 
 // Writev passes bufs on.
 func (f *front) Writev(bufs [][]byte) (int, error) {
 	n, err := f.Transport.Writev(bufs)
-	if err == nil && f.w.Written != nil {
-		for _, b := range bufs {
-			f.w.Written(b)
-		}
+	for _, b := range bufs {
+		f.written(b, err)
 	}
 	return n, err
 }
@@ -81,7 +77,7 @@ func (f *front) Writev(bufs [][]byte) (int, error) {
 func (f *front) WriteOwned(buf []byte, release func()) error {
 	if f.w.Written == nil || release == nil {
 		err := f.Transport.WriteOwned(buf, release)
-		f.writtenOwned(buf, err)
+		f.written(buf, err)
 		return err
 	}
 	inside, released := true, false
@@ -91,14 +87,14 @@ func (f *front) WriteOwned(buf []byte, release func()) error {
 		}
 	})
 	inside = false
-	f.writtenOwned(buf, err)
+	f.written(buf, err)
 	if released {
 		release()
 	}
 	return err
 }
 
-func (f *front) writtenOwned(buf []byte, err error) {
+func (f *front) written(buf []byte, err error) {
 	if err == nil && f.w.Written != nil && len(buf) > 0 {
 		f.w.Written(buf)
 	}
