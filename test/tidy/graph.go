@@ -36,6 +36,7 @@ NONE < github.com/pires/go-proxyproto;
 mobius < protocols < policies;
 github.com/pires/go-proxyproto < policies;
 policies < endpoint;
+mobius, flow, sim < fake;
 
 # What only tests import.
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
