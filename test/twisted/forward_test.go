@@ -13,13 +13,15 @@ import (
 	"mobius/transport"
 )
 
-// forwarding puts a forwarder before a server's port, and connects to it.
+// forwarding puts a forwarder before a server's port, and connects to it. The
+// kernel's buffers are small, so that few bytes fill all that lies between.
 func (s *scene) forwarding(server *plant, f *flow.Forwarder, client *plant) (*connector.Port, *connector.Port) {
 	s.Helper()
-	back := s.listen(server)
-	f.To = connector.To(back.Addr())
-	front := s.listen(f)
-	s.connect(front.Addr(), client)
+	o := &proactor.SocketOptions{SendBuffer: 64 << 10, RecvBuffer: 64 << 10}
+	back := s.listenWith(server, connector.ListenOptions{Socket: o})
+	f.To, f.Options = connector.To(back.Addr()), connector.Options{Socket: o}
+	front := s.listenWith(f, connector.ListenOptions{Socket: o})
+	connector.Connect(s.l, connector.To(front.Addr()), client, connector.Options{Socket: o})
 	return back, front
 }
 
@@ -51,12 +53,12 @@ func TestCase403ForwardsBothWays(t *testing.T) {
 // client that does not read stays in the server.
 func TestCase404EachIsTheProducerOfTheOther(t *testing.T) {
 	run := eachHostile
-	if invariant.Enabled { // 24 MiB in pieces of a few bytes take a minute there
+	if invariant.Enabled { // 3 MiB in pieces of a few bytes take long there
 		run = each
 	}
 	run(t, func(s *scene) {
 		server, client, f := s.silent("server"), s.silent("client"), &flow.Forwarder{}
-		const total = 24 << 20
+		const total = 3 << 20
 		server.talker.onMade = func(p *talker) {
 			if _, err := p.t.Write(bytes.Repeat([]byte("y"), total)); err != nil {
 				s.Error(err)
