@@ -19,14 +19,19 @@ type RoundRobin struct {
 
 // NewRoundRobin returns a router over the upstreams at addrs, 1 to [MaxUpstreams].
 func NewRoundRobin(addrs ...proactor.Address) (*RoundRobin, error) {
-	if len(addrs) == 0 || len(addrs) > MaxUpstreams {
-		return nil, fmt.Errorf("%d upstreams, want 1 to %d", len(addrs), MaxUpstreams)
-	}
-	r := &RoundRobin{}
+	var upstreams []*Upstream
 	for _, a := range addrs {
-		r.upstreams = append(r.upstreams, NewUpstream(a))
+		upstreams = append(upstreams, NewUpstream(a))
 	}
-	return r, nil
+	return RoundRobinOf(upstreams...)
+}
+
+// RoundRobinOf returns a router over these upstreams, 1 to [MaxUpstreams].
+func RoundRobinOf(upstreams ...*Upstream) (*RoundRobin, error) {
+	if len(upstreams) == 0 || len(upstreams) > MaxUpstreams {
+		return nil, fmt.Errorf("%d upstreams, want 1 to %d", len(upstreams), MaxUpstreams)
+	}
+	return &RoundRobin{upstreams: upstreams}, nil
 }
 
 // Upstreams returns the upstreams, for Status. The slice must not be changed.

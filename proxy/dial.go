@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"mobius/proactor"
+	"mobius/transport/tls"
 )
 
 // ErrNoUpstream is a Report's Err if the router had nowhere to go at all.
@@ -47,7 +48,17 @@ func (s *Session) Prefix(p []byte) { s.prefix = p }
 
 // Connected is a dialer's success. The session owns h from now on.
 func (s *Session) Connected(h proactor.Handle) {
-	s.server, s.connected, s.err = h, true, nil
+	s.server = h
+	if s.phase == dialing && s.upstream.layer != nil {
+		s.secureServer()
+		return
+	}
+	s.reached()
+}
+
+// reached goes on once an upstream is connected to, and its layer carries bytes.
+func (s *Session) reached() {
+	s.connected, s.err = true, nil
 	s.attempts++
 	s.upstream.live.Add(1)
 	s.upstream.connected()
@@ -122,7 +133,7 @@ func (s *Session) drop() {
 	}
 }
 
-var localErrors = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, proactor.ErrLimit}
+var localErrors = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, proactor.ErrLimit, tls.ErrTooManyHandshakes}
 
 // local reports whether err is this host's and not the upstream's.
 func local(err error) bool {

@@ -11,7 +11,8 @@ type listener struct {
 	w       *worker // where it accepts
 	in      *transport.Listener
 	addr    proactor.Address
-	own     bool // each loop has a listener: nothing is handed round
+	layer   Layer // nil for none
+	own     bool  // each loop has a listener: nothing is handed round
 	next    int
 	stopped chan struct{}
 }
@@ -19,15 +20,19 @@ type listener struct {
 // Listen makes the proxy accept connections on addr; a busy port is an error.
 // It is for the first loop's goroutine, or for any before the loops run;
 // Options.ReusePort wants the latter.
-func (p *Proxy) Listen(addr proactor.Address) error {
+func (p *Proxy) Listen(addr proactor.Address) error { return p.ListenOver(addr, nil) }
+
+// ListenOver is Listen for clients that speak over a layer, [TLSServer] for
+// example. Nothing is dialed for a client before its handshake is complete.
+func (p *Proxy) ListenOver(addr proactor.Address, layer Layer) error {
 	o := p.o.Listener
 	o.ReusePort = p.o.ReusePort && len(p.workers) > 1 && !addr.IsUnix()
 	if !o.ReusePort {
-		_, err := p.listen(p.workers[0], addr, &o, false)
+		_, err := p.listen(p.workers[0], addr, &o, &listener{layer: layer})
 		return err
 	}
 	for _, w := range p.workers {
-		ln, err := p.listen(w, addr, &o, true)
+		ln, err := p.listen(w, addr, &o, &listener{layer: layer, own: true})
 		if err != nil {
 			return err
 		}
@@ -36,8 +41,8 @@ func (p *Proxy) Listen(addr proactor.Address) error {
 	return nil
 }
 
-func (p *Proxy) listen(w *worker, addr proactor.Address, o *proactor.SocketOptions, own bool) (*listener, error) {
-	ln := &listener{p: p, w: w, own: own, stopped: make(chan struct{})}
+func (p *Proxy) listen(w *worker, addr proactor.Address, o *proactor.SocketOptions, ln *listener) (*listener, error) {
+	ln.p, ln.w, ln.stopped = p, w, make(chan struct{})
 	in, err := transport.Listen(w.l, addr, o, ln.accepted)
 	if err != nil {
 		return nil, err
@@ -48,6 +53,9 @@ func (p *Proxy) listen(w *worker, addr proactor.Address, o *proactor.SocketOptio
 	p.mu.Unlock()
 	return ln, nil
 }
+
+// url returns where the listener is, as people write it.
+func (ln *listener) url() string { return urlOver(ln.addr, ln.layer) }
 
 // stop ends accepting; stopped is closed once the port is free.
 func (ln *listener) stop() {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mobius/proactor"
+	"mobius/transport"
 )
 
 // The defaults of Options' times and limits.
@@ -67,6 +68,16 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Attempts, DefaultAttempts)
 	setDefault(&o.MaxSessions, DefaultMaxSessions)
 	return o, nil
+}
+
+// ends returns the options of transports. Idle and half-closed sessions are the
+// session's affair; a close has the time that a half-closed one has.
+func (o *Options) ends() transport.Options {
+	patience := o.HalfClosedTimeout
+	if patience < 0 {
+		patience = o.IdleTimeout
+	}
+	return transport.Options{Stays: true, HalfClosedTimeout: -1, CloseTimeout: patience}
 }
 
 func setDefault[T comparable](v *T, value T) {

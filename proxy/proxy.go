@@ -10,11 +10,13 @@ import (
 
 	"mobius/loop"
 	"mobius/proactor"
+	"mobius/transport"
 )
 
 // A Proxy forwards what its listeners accept. Make one with [New].
 type Proxy struct {
 	o        Options
+	ends     transport.Options // of sides that have a transport
 	workers  []*worker
 	live     atomic.Int64 // sessions, and connections on their way from loop to loop
 	draining atomic.Bool
@@ -35,7 +37,7 @@ func New(loops []*loop.Loop, o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o, idle: make(chan struct{}, 1)}
+	p := &Proxy{o: o, ends: o.ends(), idle: make(chan struct{}, 1)}
 	for _, l := range loops {
 		w := newWorker(p, l, loops[0])
 		l.Join(&w.member)
@@ -61,6 +63,20 @@ func (p *Proxy) Addrs() []proactor.Address {
 		}
 	}
 	return addrs
+}
+
+// URLs returns where the proxy listens, as people write it: tcp://HOST:PORT,
+// unix://PATH, or with a layer's scheme. Any goroutine.
+func (p *Proxy) URLs() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var urls []string
+	for _, ln := range p.listeners {
+		if url := ln.url(); !slices.Contains(urls, url) { // several loops may listen on one
+			urls = append(urls, url)
+		}
+	}
+	return urls
 }
 
 // Live returns the number of sessions. Any goroutine.

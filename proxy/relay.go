@@ -55,6 +55,10 @@ func (p *pipe) prepare(owner proactor.Completer, src, dst proactor.Handle, head 
 func (s *Session) relay() {
 	s.phase = relaying
 	s.since = s.w.l.Now()
+	if s.pump != nil || s.upstream.layer != nil {
+		s.join()
+		return
+	}
 	head := s.prefix
 	if head == nil {
 		head = s.admitted
@@ -85,7 +89,7 @@ func (s *Session) halfClose() {
 	}
 	s.phase = halfClosed
 	s.since = s.w.l.Now()
-	s.arm(s.w.p.o.HalfClosedTimeout)
+	s.arm(s.glance(s.w.p.o.HalfClosedTimeout))
 }
 
 // pipeFailed ends a session whose connection to one side broke. If reading
@@ -126,6 +130,9 @@ func (s *Session) armLater(d time.Duration) {
 // fire is the session's timer: it judges from what has happened since, so that
 // nothing had to be re-armed while it happened.
 func (s *Session) fire() {
+	if s.pump != nil && s.pump.stirred() {
+		s.since = s.w.l.Now()
+	}
 	o := &s.w.p.o
 	limit, last := o.AcceptTimeout, s.since
 	switch s.phase {
@@ -142,7 +149,7 @@ func (s *Session) fire() {
 		return
 	}
 	if left := last + limit - s.w.l.Now(); left > 0 {
-		s.arm(left)
+		s.arm(min(left, s.glance(limit)))
 		return
 	}
 	s.timedOut()
@@ -159,12 +166,12 @@ func (s *Session) timedOut() {
 		s.cut(Slow, Client, nil)
 	case dialing:
 		s.late = true
-		s.w.p.o.Dial.Cancel(s)
+		s.cancelDial()
 	case relaying:
 		s.cut(Idle, Nobody, nil)
 	case halfClosed:
 		silent := Client
-		if s.down.op.Active() {
+		if s.down.op.Active() || s.pump != nil && !s.pump.server.peerDone {
 			silent = Server
 		}
 		s.cut(HalfClosed, silent, nil)

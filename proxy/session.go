@@ -16,7 +16,8 @@ type Session struct {
 
 	w        *worker
 	listener *listener
-	up, down pipe // client to upstream, upstream to client
+	up, down pipe  // client to upstream, upstream to client
+	pump     *pump // in place of the relays, if a side has a layer
 	timer    loop.Timer
 	client   proactor.Handle
 	server   proactor.Handle
@@ -50,15 +51,19 @@ type Session struct {
 //	    └───────────────────────────────────────────────────────────┘
 //
 // Cutting waits for whatever is active after it was told to end: the filter,
-// the dialer or the relays.
+// the dialer or the relays. Between admitting and dialing, a client that has a
+// layer is securing: in its handshake. (The upstream's is a part of dialing.)
+// What ends while a side has a transport is closing until that has ended, too.
 type phase uint8
 
 const (
 	admitting phase = iota
+	securing
 	dialing
 	relaying
 	halfClosed
 	cutting
+	closing
 	ended
 )
 
@@ -89,6 +94,10 @@ func (s *Session) Admit(read []byte) {
 		s.finish()
 	case admitting:
 		s.admitted = read
+		if s.listener.layer != nil {
+			s.secureClient()
+			return
+		}
 		s.phase = dialing
 		s.dial()
 	default:
@@ -162,7 +171,7 @@ func (s *Session) note(r Reason, side Side, err error) {
 // of it to do so finishes the session.
 func (s *Session) cut(r Reason, side Side, err error) {
 	was := s.phase
-	if was == cutting || was == ended {
+	if was == cutting || was == closing || was == ended {
 		return
 	}
 	s.note(r, side, err)
@@ -171,8 +180,10 @@ func (s *Session) cut(r Reason, side Side, err error) {
 	switch was {
 	case admitting:
 		s.w.p.o.Accept.Cancel(s)
+	case securing:
+		s.finish()
 	case dialing:
-		s.w.p.o.Dial.Cancel(s)
+		s.cancelDial()
 	case relaying, halfClosed:
 		s.w.l.Cancel(&s.up.op)
 		s.w.l.Cancel(&s.down.op)
@@ -184,8 +195,13 @@ func (s *Session) cut(r Reason, side Side, err error) {
 
 // finish closes both sides, passes a failure on as a reset, and reports.
 func (s *Session) finish() {
-	s.phase = ended
 	s.timer.Stop()
+	if s.pump != nil && !s.pump.ended() {
+		s.phase = closing
+		s.pump.abort()
+		return
+	}
+	s.phase = ended
 	s.close(s.client)
 	s.close(s.server)
 	s.count()
@@ -217,13 +233,13 @@ func (s *Session) close(h proactor.Handle) {
 
 func (s *Session) report() *Report {
 	r := &Report{
-		Client: s.peer, Listener: s.listener.addr, Attempts: int(s.attempts),
+		Client: s.peer, Listener: s.listener.addr, Over: s.listener.layer, Attempts: int(s.attempts),
 		Reason: s.reason, Side: s.side, Err: s.err,
 		Sent: s.up.relay.Moved.Load(), Received: s.down.relay.Moved.Load(),
 		Duration: s.w.l.Now() - s.started,
 	}
 	if s.upstream != nil {
-		r.Upstream = s.upstream.addr
+		r.Upstream, r.UpstreamOver = s.upstream.addr, s.upstream.layer
 	}
 	return r
 }

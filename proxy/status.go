@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mobius/proactor"
+	"mobius/transport/tls"
 )
 
 // What Status keeps: samples for rates and curves, and reports of sessions.
@@ -72,6 +73,34 @@ type LoopStatus struct {
 	Handles int    `json:"handles"` // open sockets
 	Pipes   int    `json:"pipes"`   // open, pooled ones included
 	Lent    int    `json:"lent"`    // receive buffers in use
+
+	TLS TLSStatus `json:"tls"`
+}
+
+// A TLSStatus counts TLS handshakes, with clients and with upstreams.
+type TLSStatus struct {
+	Completed  uint64 `json:"completed"`
+	Resumed    uint64 `json:"resumed"`     // of these, by an earlier session
+	Failed     uint64 `json:"failed"`      // whosever fault it was, and those that came too late
+	NotTLS     uint64 `json:"not_tls"`     // of these, because the peer does not speak TLS
+	TimedOut   uint64 `json:"timed_out"`   // of these, because the peer was too slow
+	Refused    uint64 `json:"refused"`     // never begun: too many in progress
+	InProgress int    `json:"in_progress"` // now
+}
+
+func tlsStatus(s *tls.Stats) TLSStatus {
+	return TLSStatus{s.Handshakes, s.Resumed, s.Failed, s.NotTLS, s.TimedOut, s.Refused, s.InProgress}
+}
+
+// Add adds o's counts, of another loop, to t's.
+func (t *TLSStatus) Add(o TLSStatus) {
+	t.Completed += o.Completed
+	t.Resumed += o.Resumed
+	t.Failed += o.Failed
+	t.NotTLS += o.NotTLS
+	t.TimedOut += o.TimedOut
+	t.Refused += o.Refused
+	t.InProgress += o.InProgress
 }
 
 func (w *worker) status() LoopStatus {
@@ -79,6 +108,9 @@ func (w *worker) status() LoopStatus {
 	if b := w.stats.Load(); b != nil {
 		s.Enters, s.Results, s.Spliced, s.Copied = b.Enters, b.Completed, b.Spliced, b.RelayCopied
 		s.Handles, s.Pipes, s.Lent = b.Handles, b.Pipes, b.Lent
+	}
+	if t := w.tls.Load(); t != nil {
+		s.TLS = tlsStatus(t)
 	}
 	return s
 }
@@ -100,7 +132,7 @@ type ReportStatus struct {
 // status returns r as text; at is when it ended.
 func (r *Report) status(at time.Duration) ReportStatus {
 	s := ReportStatus{
-		At: at, Client: urlOf(r.Client), Listener: urlOf(r.Listener), Upstream: urlOf(r.Upstream),
+		At: at, Client: r.ClientURL(), Listener: r.ListenerURL(), Upstream: r.UpstreamURL(),
 		Reason: r.Reason.String(), Side: r.Side.String(), Sent: r.Sent, Received: r.Received, Duration: r.Duration,
 	}
 	if r.Err != nil {
@@ -109,11 +141,17 @@ func (r *Report) status(at time.Duration) ReportStatus {
 	return s
 }
 
-func urlOf(a proactor.Address) string {
-	if !a.IsValid() {
+func urlOf(a proactor.Address) string { return urlOver(a, nil) }
+
+func urlOver(a proactor.Address, layer Layer) string {
+	scheme := a.Network()
+	switch {
+	case !a.IsValid():
 		return ""
+	case layer != nil:
+		scheme = layer.Scheme()
 	}
-	return a.Network() + "://" + a.String()
+	return scheme + "://" + a.String()
 }
 
 // A history is what Status knows of the past. Its lock is held for a copy of
@@ -177,9 +215,7 @@ func (p *Proxy) Status() Status {
 			s.Ends[r.String()] += w.ends[r].Load()
 		}
 	}
-	for _, a := range p.Addrs() {
-		s.Listeners = append(s.Listeners, urlOf(a))
-	}
+	s.Listeners = append(s.Listeners, p.URLs()...)
 	if r, ok := p.o.Route.(interface{ Upstreams() []*Upstream }); ok {
 		for _, u := range r.Upstreams() {
 			s.Upstreams = append(s.Upstreams, u.status(sums.At))
@@ -217,7 +253,7 @@ func rates(samples []Sample) Rates {
 
 func (u *Upstream) status(now time.Duration) UpstreamStatus {
 	s := UpstreamStatus{
-		Address: urlOf(u.addr), Up: u.failures.Load() == 0,
+		Address: u.URL(), Up: u.failures.Load() == 0,
 		Live: u.live.Load(), Total: u.total.Load(), Failed: u.failed.Load(),
 		Sent: u.sent.Load(), Received: u.received.Load(),
 	}

@@ -19,7 +19,8 @@ const (
 // the others follow if that worked. All methods may be called from any
 // goroutine.
 type Upstream struct {
-	addr proactor.Address
+	addr  proactor.Address
+	layer Layer // nil for none
 
 	live     atomic.Int64
 	total    atomic.Uint64
@@ -33,10 +34,19 @@ type Upstream struct {
 }
 
 // NewUpstream returns the upstream at addr.
-func NewUpstream(addr proactor.Address) *Upstream { return &Upstream{addr: addr} }
+func NewUpstream(addr proactor.Address) *Upstream { return NewUpstreamOver(addr, nil) }
+
+// NewUpstreamOver returns the upstream at addr, which is spoken to over a layer,
+// [TLSClient] for example. An attempt to connect includes the handshake.
+func NewUpstreamOver(addr proactor.Address, layer Layer) *Upstream {
+	return &Upstream{addr: addr, layer: layer}
+}
 
 // Addr returns where the upstream is.
 func (u *Upstream) Addr() proactor.Address { return u.addr }
+
+// URL returns where the upstream is, as people write it.
+func (u *Upstream) URL() string { return urlOver(u.addr, u.layer) }
 
 // Available reports whether s should try u: it is up, or has rested long
 // enough, and then only one caller is told so until that try has ended.

@@ -6,6 +6,7 @@ import (
 
 	"mobius/loop"
 	"mobius/proactor"
+	"mobius/transport/tls"
 )
 
 // sweepSlice is how many live sessions are counted in one turn.
@@ -30,6 +31,7 @@ type worker struct {
 	sent     atomic.Int64
 	received atomic.Int64
 	stats    atomic.Pointer[proactor.Stats]
+	tls      atomic.Pointer[tls.Stats]
 }
 
 func newWorker(p *Proxy, l, first *loop.Loop) *worker {
@@ -140,6 +142,8 @@ func (w *worker) sample() {
 	w.swept = 0
 	stats := w.l.Backend().Stats()
 	w.stats.Store(&stats)
+	shaken := tls.StatsOf(w.l)
+	w.tls.Store(&shaken)
 	if w == w.p.workers[0] {
 		w.p.keepSample()
 	}

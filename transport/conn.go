@@ -177,7 +177,11 @@ func (e *events) Evict(h *proactor.Hold) { (*Conn)(e).evict(h) }
 func (e *events) Fail(err error) { (*Conn)(e).die(Stopped, "loop", err) }
 
 // Finish lets the connection end in good order, in a loop's Shutdown.
-func (e *events) Finish() { (*Conn)(e).LoseConnection() }
+func (e *events) Finish() {
+	if c := (*Conn)(e); !c.o.stays() {
+		c.LoseConnection()
+	}
+}
 
 // Abandon is the end of a connection whose operations will never complete.
 func (e *events) Abandon(err error) {

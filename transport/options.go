@@ -30,6 +30,11 @@ type Options struct {
 	// so long. Default: none.
 	IdleTimeout time.Duration
 
+	// Stays makes a Shutdown of the loop leave the connection to its protocol,
+	// which ends it in its own time; a Stop ends it nevertheless. Default: a
+	// Shutdown is a LoseConnection.
+	Stays bool
+
 	// ZeroCopyFrom marks writes of at least so many bytes by WriteOwned as ones
 	// that the kernel need not copy (MSG_ZEROCOPY, IORING_OP_SEND_ZC). No
 	// backend on a kernel makes use of that so far: they copy, as send(2) does,
@@ -90,6 +95,8 @@ func (o *Options) idleTimeout() time.Duration {
 	return o.IdleTimeout
 }
 
+func (o *Options) stays() bool { return o != nil && o.Stays }
+
 func (o *Options) zeroCopyFrom() int {
 	if o == nil {
 		return 0
@@ -103,6 +110,6 @@ func (o *Options) Resolved() Options {
 	return Options{
 		HighWater: o.highWater(), LowWater: o.lowWater(), HardLimit: o.hardLimit(),
 		CloseTimeout: o.closeTimeout(), HalfClosedTimeout: o.halfClosedTimeout(),
-		IdleTimeout: o.idleTimeout(), ZeroCopyFrom: o.zeroCopyFrom(),
+		IdleTimeout: o.idleTimeout(), Stays: o.stays(), ZeroCopyFrom: o.zeroCopyFrom(),
 	}
 }

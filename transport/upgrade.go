@@ -137,7 +137,7 @@ func (b *below) Handle() proactor.Handle { return b.recv.Handle }
 func (b *below) Loop() *loop.Loop { return b.l }
 
 // Queued returns how many bytes wait to be taken by the kernel.
-func (b *below) Queued() int { return b.out.n }
+func (b *below) Queued() int { return b.conn().queued() }
 
 // Room returns how many bytes a Write takes now.
 func (b *below) Room() int { return b.conn().room() }

@@ -90,6 +90,14 @@ func (c *Conn) Queued() int {
 	if q, ok := c.over().(Queuer); ok {
 		return q.Queued()
 	}
+	return c.queued()
+}
+
+// queued counts what the send under way has done so far, where the backend tells.
+func (c *Conn) queued() int {
+	if c.send.Active() {
+		return c.out.n - c.flying + c.send.Remaining()
+	}
 	return c.out.n
 }
 

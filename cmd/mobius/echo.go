@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -13,31 +14,36 @@ import (
 
 const echoSynopsis = `echo --listen URL [--backend NAME] [--loops N] [--status ADDR]
 
-Send back whatever arrives on tcp://HOST:PORT or unix:///PATH.`
+Send back whatever arrives on tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH.`
 
 // An echoServer builds echo protocols and counts what they do, on each loop
 // by itself.
 type echoServer struct {
 	counts map[*loop.Loop]*echoCounts
-	addr   proactor.Address
+	on     endpoint
+	addr   proactor.Address // that it has got
 }
 
 type echoCounts struct {
 	live     atomic.Int64
 	accepted atomic.Uint64
 	bytes    atomic.Int64
-	_        [40]byte // the next loop's counters are in another cache line
+	failed   atomic.Uint64 // handshakes
+	_        [32]byte      // the next loop's counters are in another cache line
 }
 
 // BuildProtocol returns an echo for one connection.
 func (s *echoServer) BuildProtocol(proactor.Address) mobius.Protocol { return &echo{server: s} }
 
+func (s *echoServer) url() string { return s.on.urlAt(s.addr) }
+
 func (s *echoServer) status() *echoStatus {
-	v := &echoStatus{Listeners: []string{urlOf(s.addr)}}
+	v := &echoStatus{Listeners: []string{s.url()}, TLS: s.on.scheme == "tls"}
 	for _, c := range s.counts {
 		v.Live += c.live.Load()
 		v.Accepted += c.accepted.Load()
 		v.Bytes += c.bytes.Load()
+		v.Failed += c.failed.Load()
 	}
 	return v
 }
@@ -48,6 +54,7 @@ type echo struct {
 	server *echoServer
 	counts *echoCounts
 	t      mobius.Transport
+	shaken bool
 }
 
 // ConnectionMade begins.
@@ -56,6 +63,9 @@ func (e *echo) ConnectionMade(t mobius.Transport) {
 	e.counts.live.Add(1)
 	e.counts.accepted.Add(1)
 }
+
+// HandshakeCompleted is called over TLS.
+func (e *echo) HandshakeCompleted(tls.ConnectionState) { e.shaken = true }
 
 // DataReceived sends p back.
 func (e *echo) DataReceived(p []byte) {
@@ -71,13 +81,33 @@ func (e *echo) PauseWriting() { e.t.PauseReading() }
 func (e *echo) ResumeWriting() { e.t.ResumeReading() }
 
 // ConnectionLost ends.
-func (e *echo) ConnectionLost(error) { e.counts.live.Add(-1) }
+func (e *echo) ConnectionLost(error) {
+	e.counts.live.Add(-1)
+	if !e.shaken && e.server.on.scheme == "tls" {
+		e.counts.failed.Add(1)
+	}
+}
+
+// factory returns what builds the protocols: over TLS if that is asked for.
+func (s *echoServer) factory(f *certificateFlags) (mobius.Factory, error) {
+	config, err := f.config([]endpoint{s.on})
+	if err != nil || config == nil {
+		return s, err
+	}
+	factory, err := mobius.TLSFactory(s, config, tlsOptions())
+	if err != nil {
+		return nil, usagef("--cert %q: %w", f.cert, err)
+	}
+	return factory, nil
+}
 
 // runEcho is the command.
 func runEcho(args []string, out, log io.Writer) error {
 	var f reactorFlags
+	var certificates certificateFlags
 	set := flag.NewFlagSet("echo", flag.ContinueOnError)
 	listen := set.String("listen", "", "accept connections on `URL`")
+	certificates.register(set)
 	f.register(set)
 	if err := parseFlags(set, echoSynopsis, args, out); err != nil {
 		return err
@@ -85,10 +115,15 @@ func runEcho(args []string, out, log io.Writer) error {
 	if *listen == "" {
 		return usagef("--listen is missing; try: mobius echo --listen tcp://127.0.0.1:7007")
 	}
-	addr, err := parseURL("--listen", *listen, false)
+	on, err := parseURL("--listen", *listen, false)
 	if err == nil {
 		err = f.check()
 	}
+	if err != nil {
+		return err
+	}
+	server := &echoServer{counts: map[*loop.Loop]*echoCounts{}, on: on}
+	factory, err := server.factory(&certificates)
 	if err != nil {
 		return err
 	}
@@ -97,17 +132,15 @@ func runEcho(args []string, out, log io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	server := &echoServer{counts: map[*loop.Loop]*echoCounts{}}
 	for _, l := range r.Loops() {
 		server.counts[l] = &echoCounts{}
 	}
-	port, err := r.Listen(addr, server, mobius.ListenOptions{})
+	port, err := r.Listen(on.addr, factory, mobius.ListenOptions{})
 	if err != nil {
 		return usagef("--listen %q: %w", *listen, err)
 	}
 	server.addr = port.Addr()
-	printBackend(out, r)
-	fmt.Fprintln(out, "listening on", urlOf(server.addr))
+	where := ""
 	if f.status != "" {
 		s, err := serveStatus(f.status, func(v *snapshot) {
 			v.setReactor("echo", r)
@@ -117,7 +150,12 @@ func runEcho(args []string, out, log io.Writer) error {
 			return err
 		}
 		defer s.close()
-		fmt.Fprintln(out, "status on", s.addr)
+		where = s.addr
+	}
+	printBackend(out, r)
+	fmt.Fprintln(out, "listening on", server.url())
+	if where != "" {
+		fmt.Fprintln(out, "status on", where)
 	}
 	return serve(r, &f, out, port.Shutdown)
 }

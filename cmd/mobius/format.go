@@ -20,7 +20,7 @@ var statusHTML string
 var statusPage = template.Must(template.New("").Funcs(template.FuncMap{
 	"count": count[uint64], "live": count[int64], "size": size[int64], "usize": size[uint64], "rate": rate, "each": each,
 	"span": span, "ago": ago, "chart": chart, "top": top, "topBytes": topBytes, "throughput": throughput, "crowd": crowd,
-	"backend": backendTitle,
+	"backend": backendTitle, "handshakes": handshakes,
 }).Parse(statusHTML))
 
 // count writes a number with a thin space between thousands.
@@ -106,6 +106,18 @@ func crowd(samples []proxy.Sample) []float64 {
 		out = append(out, float64(s.Live))
 	}
 	return out
+}
+
+// handshakes sums up what the loops have had of TLS, nil if that is nothing.
+func handshakes(s *proxy.Status) *proxy.TLSStatus {
+	var sum proxy.TLSStatus
+	for _, l := range s.Loops {
+		sum.Add(l.TLS)
+	}
+	if sum == (proxy.TLSStatus{}) {
+		return nil
+	}
+	return &sum
 }
 
 // The size of a chart's drawing area, in its own units, and how many values

@@ -17,16 +17,22 @@ import (
 const proxySynopsis = `proxy [--listen URL]… [--to URL]… [--backend NAME] [--loops N] [--status ADDR]
 
 Forward every connection to one of the upstreams, in turn. A URL is
-tcp://HOST:PORT or unix:///PATH (unix://@NAME for an abstract socket). Without
---to a small web server inside is the upstream, to see it work at once.`
+tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH (unix://@NAME for an abstract
+socket). tls:// as --listen terminates TLS, as --to it speaks TLS to the
+upstream; either side may, or both. Without --to a small web server inside is
+the upstream, to see it work at once.`
 
 // A proxyFlags is what the proxy command was told.
 type proxyFlags struct {
 	reactorFlags
+	certificateFlags
+	upstreamFlags
 	listen, to list
 	options    proxy.Options
 	accessLog  bool
-	froms, tos []proactor.Address
+	froms, tos []endpoint
+	layer      proxy.Layer   // of tls:// listeners
+	layers     []proxy.Layer // of tos, nil for those that are not tls://
 }
 
 func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
@@ -34,7 +40,9 @@ func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
 	set := flag.NewFlagSet("proxy", flag.ContinueOnError)
 	set.Var(&f.listen, "listen", "accept connections on `URL`; may be repeated (default tcp://127.0.0.1:8080)")
 	set.Var(&f.to, "to", "forward to `URL`; may be repeated, then connections take turns and an\nupstream that is down is left out")
-	f.register(set)
+	f.certificateFlags.register(set)
+	f.upstreamFlags.register(set)
+	f.reactorFlags.register(set)
 	o := &f.options
 	set.DurationVar(&o.ConnectTimeout, "connect-timeout", proxy.DefaultConnectTimeout,
 		"give up an attempt to connect to an upstream after this long")
@@ -75,20 +83,49 @@ func (f *proxyFlags) check() (err error) {
 	if f.froms, err = parseURLs("--listen", f.listen, false); err != nil {
 		return err
 	}
-	f.tos, err = parseURLs("--to", f.to, true)
-	return err
+	if f.tos, err = parseURLs("--to", f.to, true); err != nil {
+		return err
+	}
+	return f.secure()
 }
 
-func parseURLs(flag string, texts []string, dial bool) ([]proactor.Address, error) {
-	var addrs []proactor.Address
+// secure makes the layers.
+func (f *proxyFlags) secure() error {
+	config, err := f.certificateFlags.config(f.froms)
+	if err != nil {
+		return err
+	}
+	if config != nil {
+		if f.layer, err = proxy.TLSServer(config, tlsOptions()); err != nil {
+			return usagef("--cert %q: %w", f.cert, err)
+		}
+	}
+	configs, err := f.upstreamFlags.configs(f.tos)
+	if err != nil {
+		return err
+	}
+	f.layers = make([]proxy.Layer, len(configs))
+	for i, config := range configs {
+		if config == nil {
+			continue
+		}
+		if f.layers[i], err = proxy.TLSClient(config, nil); err != nil {
+			return usagef("--to %q: %w", f.tos[i].text, err)
+		}
+	}
+	return nil
+}
+
+func parseURLs(flag string, texts []string, dial bool) ([]endpoint, error) {
+	var all []endpoint
 	for _, text := range texts {
-		a, err := parseURL(flag, text, dial)
+		e, err := parseURL(flag, text, dial)
 		if err != nil {
 			return nil, err
 		}
-		addrs = append(addrs, a)
+		all = append(all, e)
 	}
-	return addrs, nil
+	return all, nil
 }
 
 // runProxy is the command.
@@ -103,7 +140,7 @@ func runProxy(args []string, out, log io.Writer) error {
 			return err
 		}
 		defer d.close()
-		f.tos = []proactor.Address{d.addr()}
+		f.tos, f.layers = []endpoint{{scheme: "tcp", addr: d.addr()}}, make([]proxy.Layer, 1)
 	}
 	r, err := newReactor(&f.reactorFlags, log)
 	if err != nil {
@@ -138,7 +175,11 @@ func runProxy(args []string, out, log io.Writer) error {
 
 // newProxy makes the proxy on r's loops, listening.
 func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, error) {
-	router, err := proxy.NewRoundRobin(f.tos...)
+	var upstreams []*proxy.Upstream
+	for i, to := range f.tos {
+		upstreams = append(upstreams, proxy.NewUpstreamOver(to.addr, f.layers[i]))
+	}
+	router, err := proxy.RoundRobinOf(upstreams...)
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
@@ -154,9 +195,13 @@ func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, e
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range f.froms {
-		if err := p.Listen(a); err != nil {
-			return nil, usagef("--listen %q: %w", f.listen[i], err)
+	for _, from := range f.froms {
+		layer := f.layer
+		if from.scheme != "tls" {
+			layer = nil
+		}
+		if err := p.ListenOver(from.addr, layer); err != nil {
+			return nil, usagef("--listen %q: %w", from.text, err)
 		}
 	}
 	return p, nil
@@ -165,11 +210,11 @@ func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, e
 // announce tells what runs where.
 func (f *proxyFlags) announce(out io.Writer, r *mobius.Reactor, p *proxy.Proxy, d *demo, status string) {
 	printBackend(out, r)
-	for _, a := range p.Addrs() {
-		fmt.Fprintln(out, "listening on", urlOf(a))
+	for _, url := range p.URLs() {
+		fmt.Fprintln(out, "listening on", url)
 	}
-	for _, a := range f.tos {
-		fmt.Fprintln(out, "forwarding to", urlOf(a))
+	for _, to := range f.tos {
+		fmt.Fprintln(out, "forwarding to", to.urlAt(to.addr))
 	}
 	if status != "" {
 		fmt.Fprintln(out, "status on", status)
@@ -177,10 +222,14 @@ func (f *proxyFlags) announce(out io.Writer, r *mobius.Reactor, p *proxy.Proxy, 
 	if d == nil {
 		return
 	}
-	d.start(urlOf(p.Addrs()[0]), backendTitle(r.Backend().Name))
-	for _, a := range p.Addrs() {
+	d.start(p.URLs()[0], backendTitle(r.Backend().Name))
+	for i, a := range p.Addrs() {
 		if !a.IsUnix() {
-			fmt.Fprintf(out, "open http://%s/ to see it work\n", browsable(a))
+			scheme := "http"
+			if strings.HasPrefix(p.URLs()[i], "tls://") {
+				scheme = "https"
+			}
+			fmt.Fprintf(out, "open %s://%s/ to see it work\n", scheme, browsable(a))
 			return
 		}
 	}
@@ -201,11 +250,8 @@ func accessLog(w io.Writer) proxy.Reporter {
 	log := slog.New(slog.NewTextHandler(w, nil))
 	return proxy.ReporterFunc(func(r *proxy.Report) {
 		attrs := []any{
-			"reason", r.Reason.String(), "side", r.Side.String(), "client", urlOf(r.Client), "listener", urlOf(r.Listener),
-			"upstream", "", "attempts", r.Attempts, "sent", r.Sent, "received", r.Received, "duration", r.Duration,
-		}
-		if r.Upstream.IsValid() {
-			attrs[9] = urlOf(r.Upstream)
+			"reason", r.Reason.String(), "side", r.Side.String(), "client", r.ClientURL(), "listener", r.ListenerURL(),
+			"upstream", r.UpstreamURL(), "attempts", r.Attempts, "sent", r.Sent, "received", r.Received, "duration", r.Duration,
 		}
 		if r.Err != nil {
 			attrs = append(attrs, "err", r.Err)

@@ -48,6 +48,8 @@ type echoStatus struct {
 	Live      int64    `json:"live"`
 	Accepted  uint64   `json:"accepted"`
 	Bytes     int64    `json:"bytes"` // echoed
+	TLS       bool     `json:"tls"`
+	Failed    uint64   `json:"handshakes_failed"`
 }
 
 // setReactor fills in what is the same for every command.
@@ -69,12 +71,15 @@ type statusServer struct {
 func serveStatus(where string, fill func(*snapshot)) (*statusServer, error) {
 	network, addr := "tcp", where
 	if strings.Contains(where, "://") {
-		a, err := parseURL("--status", where, false)
+		e, err := parseURL("--status", where, false)
+		if err == nil && e.scheme != "tcp" && e.scheme != "unix" {
+			err = usagef("--status %q: want HOST:PORT or unix:///PATH", where)
+		}
 		if err != nil {
 			return nil, err
 		}
-		network, addr = a.Network(), a.String()
-	} else if _, err := parseTCP(where, false); err != nil {
+		network, addr = e.addr.Network(), e.addr.String()
+	} else if _, _, err := parseHostPort("tcp", where, false); err != nil {
 		return nil, usagef("--status %q: want HOST:PORT", where)
 	}
 	ln, err := net.Listen(network, addr)

@@ -18,57 +18,81 @@ const lookupTimeout = 5 * time.Second
 // its closing zero byte.
 const unixPathMax = 107
 
-// parseURL returns the address that a --listen or --to flag names:
-// tcp://HOST:PORT, unix:///PATH or unix://@NAME (an abstract name, Linux). A
-// host may be a name, which is looked up once, here.
-func parseURL(flag, text string, dial bool) (proactor.Address, error) {
-	addr, err := parseEndpoint(text, dial)
-	if err != nil {
-		return proactor.Address{}, usagef("%s %q: %w", flag, text, err)
-	}
-	return addr, nil
+// An endpoint is what a URL names.
+type endpoint struct {
+	text   string // the URL as it was given
+	scheme string // tcp, tls, udp or unix
+	host   string // as it was given; of unix none
+	addr   proactor.Address
 }
 
-func parseEndpoint(text string, dial bool) (proactor.Address, error) {
+// schemes says what a URL may be.
+const schemes = "want tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT or unix:///PATH"
+
+// parseURL returns what a --listen or --to flag names: tcp://HOST:PORT,
+// tls://HOST:PORT, udp://HOST:PORT, unix:///PATH or unix://@NAME (an abstract
+// name, Linux). A host may be a name, which is looked up once, here.
+func parseURL(flag, text string, dial bool) (endpoint, error) {
+	e, err := parseEndpoint(text, dial)
+	if err != nil {
+		return endpoint{}, usagef("%s %q: %w", flag, text, err)
+	}
+	return e, nil
+}
+
+func parseEndpoint(text string, dial bool) (endpoint, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {
-		return proactor.Address{}, fmt.Errorf("has no scheme, want tcp://HOST:PORT or unix:///PATH")
+		return endpoint{}, fmt.Errorf("has no scheme, %s", schemes)
 	}
+	e := endpoint{text: text, scheme: scheme}
+	var err error
 	switch scheme {
-	case "tcp":
-		return parseTCP(rest, dial)
+	case "udp":
+		err = fmt.Errorf("udp:// is not supported yet, want tcp://, tls:// or unix://")
+	case "tcp", "tls":
+		e.host, e.addr, err = parseHostPort(scheme, rest, dial)
 	case "unix":
-		return parseUnix(rest)
-	case "tls", "udp":
-		return proactor.Address{}, fmt.Errorf("%s:// is not supported yet, want tcp:// or unix://", scheme)
+		e.addr, err = parseUnix(rest)
+	default:
+		err = fmt.Errorf("scheme is %q, %s", scheme, schemes)
 	}
-	return proactor.Address{}, fmt.Errorf("scheme is %q, want tcp or unix", scheme)
+	return e, err
 }
 
-func parseTCP(rest string, dial bool) (proactor.Address, error) {
+// parseHostPort reads what stands behind scheme://.
+func parseHostPort(scheme, rest string, dial bool) (string, proactor.Address, error) {
+	fail := func(format string, args ...any) (string, proactor.Address, error) {
+		return "", proactor.Address{}, fmt.Errorf(format, args...)
+	}
 	if strings.ContainsAny(rest, "/?#@") {
-		return proactor.Address{}, fmt.Errorf("has more than HOST:PORT after tcp://")
+		return fail("has more than HOST:PORT after %s://", scheme)
 	}
 	host, port, err := net.SplitHostPort(rest)
 	if err != nil || port == "" {
-		return proactor.Address{}, fmt.Errorf("want a host and a port, as in tcp://127.0.0.1:8080")
+		return fail("want a host and a port, as in %s://127.0.0.1:8080", scheme)
 	}
 	if dial && host == "" {
-		return proactor.Address{}, fmt.Errorf("has no host to connect to")
+		return fail("has no host to connect to")
 	}
+	at := host
 	if _, err := netip.ParseAddr(host); err != nil && host != "" {
-		if host, err = lookup(host); err != nil {
-			return proactor.Address{}, err
+		if at, err = lookup(host); err != nil {
+			return fail("%w", err)
 		}
 	}
-	addr, err := proactor.ParseAddress("tcp", net.JoinHostPort(host, port))
+	network := "tcp"
+	if scheme == "udp" {
+		network = "udp"
+	}
+	addr, err := proactor.ParseAddress(network, net.JoinHostPort(at, port))
 	if err != nil {
-		return proactor.Address{}, fmt.Errorf("port is %q, want a number from 0 to 65535", port)
+		return fail("port is %q, want a number from 0 to 65535", port)
 	}
 	if dial && addr.Port() == 0 {
-		return proactor.Address{}, fmt.Errorf("port is 0, which nobody listens on")
+		return fail("port is 0, which nobody listens on")
 	}
-	return addr, nil
+	return host, addr, nil
 }
 
 func parseUnix(rest string) (proactor.Address, error) {
@@ -99,10 +123,6 @@ func lookup(host string) (string, error) {
 	return ips[0].String(), nil
 }
 
-// urlOf writes an address as the flags read it.
-func urlOf(a proactor.Address) string {
-	if a.IsUnix() {
-		return "unix://" + a.String()
-	}
-	return "tcp://" + a.String()
-}
+// urlAt writes an endpoint as the flags read it, with the address that it has
+// got: the port may have been 0.
+func (e *endpoint) urlAt(a proactor.Address) string { return e.scheme + "://" + a.String() }

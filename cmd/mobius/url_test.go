@@ -21,8 +21,10 @@ func TestParseURL(t *testing.T) {
 		{text: "unix://@name", want: "unix://@name"},
 		{text: "", wrong: "has no scheme"},
 		{text: "127.0.0.1:80", wrong: "has no scheme"},
-		{text: "tls://127.0.0.1:80", wrong: "tls:// is not supported yet"},
-		{text: "udp://127.0.0.1:80", wrong: "udp:// is not supported yet"},
+		{text: "tls://127.0.0.1:443", want: "tls://127.0.0.1:443"},
+		{text: "tls://localhost:443", want: "tls://127.0.0.1:443", dial: true},
+		{text: "tls://localhost", wrong: "as in tls://127.0.0.1:8080"},
+		{text: "udp://[::1]:53", wrong: "udp:// is not supported yet"},
 		{text: "http://127.0.0.1:80", wrong: `scheme is "http"`},
 		{text: "TCP://127.0.0.1:80", wrong: `scheme is "TCP"`},
 		{text: "tcp://127.0.0.1", wrong: "want a host and a port"},
@@ -40,10 +42,10 @@ func TestParseURL(t *testing.T) {
 		{text: "unix://run/x", wrong: "path is relative"},
 		{text: long, wrong: "at most 107"},
 	} {
-		a, err := parseURL("--listen", c.text, c.dial)
+		e, err := parseURL("--listen", c.text, c.dial)
 		switch {
-		case c.wrong == "" && (err != nil || urlOf(a) != c.want):
-			t.Errorf("parseURL(%q) = %v, %v; want %s", c.text, urlOf(a), err, c.want)
+		case c.wrong == "" && (err != nil || e.urlAt(e.addr) != c.want):
+			t.Errorf("parseURL(%q) = %v, %v; want %s", c.text, e.urlAt(e.addr), err, c.want)
 		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
 			t.Errorf("parseURL(%q) says %v, want …%s…", c.text, err, c.wrong)
 		case c.wrong != "" && exitStatus("", err, &strings.Builder{}) != exitUsage:

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mobius/internal/testenv"
 )
 
 // call runs mobius to its end.
@@ -21,6 +23,29 @@ func call(t *testing.T, args ...string) (status int, out, errs string) {
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+// A badInput is arguments that cannot be served, and a part of what is said to that.
+type badInput struct {
+	want string
+	args []string
+}
+
+// refuses checks that each is one clear line on stderr and exit status 2.
+func refuses(t *testing.T, inputs []badInput) {
+	t.Helper()
+	for _, c := range inputs {
+		if strings.Contains(c.want, "Linux") && goos != "linux" {
+			continue
+		}
+		status, out, errs := call(t, c.args...)
+		if status != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {
+			t.Errorf("mobius %q: status %d, stdout %q, stderr %q; want status 2 and one line with %q", c.args, status, out, errs, c.want)
+		}
+		if !strings.HasPrefix(errs, "mobius") {
+			t.Errorf("mobius %q: stderr does not say who speaks: %q", c.args, errs)
+		}
+	}
 }
 
 // What cannot be done as asked is one clear line on stderr and exit status 2.
@@ -36,10 +61,7 @@ func TestBadInput(t *testing.T) {
 	}
 	port, to := "tcp://"+busy.Addr().String(), "--to=tcp://127.0.0.1:9"
 	free := "--listen=tcp://127.0.0.1:0"
-	for _, c := range []struct {
-		want string
-		args []string
-	}{
+	refuses(t, []badInput{
 		{`unknown command "prox"`, []string{"prox"}},
 		{`unknown command "--nonsense"`, []string{"--nonsense"}},
 		{"not defined: -nonsense", []string{"proxy", "--nonsense"}},
@@ -48,7 +70,6 @@ func TestBadInput(t *testing.T) {
 		{`unexpected argument "extra"`, []string{"version", "extra"}},
 		{"flag needs an argument: -listen", []string{"proxy", "--listen"}},
 		{"has no scheme", []string{"proxy", "--listen", "127.0.0.1:8080"}},
-		{"tls:// is not supported yet", []string{"proxy", "--listen", "tls://127.0.0.1:8080"}},
 		{"udp:// is not supported yet", []string{"proxy", "--to", "udp://127.0.0.1:8080"}},
 		{`scheme is "http"`, []string{"proxy", free, "--to", "http://127.0.0.1:8080"}},
 		{`port is "99999"`, []string{"proxy", "--listen", "tcp://127.0.0.1:99999"}},
@@ -75,21 +96,46 @@ func TestBadInput(t *testing.T) {
 		{"invalid value \"soon\"", []string{"proxy", free, to, "--drain-timeout", "soon"}},
 		{"--listen is missing", []string{"echo"}},
 		{"65 --to, want at most 64", append([]string{"proxy", free}, repeat(to, 65)...)},
-	} {
-		if strings.Contains(c.want, "Linux") && goos != "linux" {
-			continue
-		}
-		status, out, errs := call(t, c.args...)
-		if status != exitUsage || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {
-			t.Errorf("mobius %q: status %d, stdout %q, stderr %q; want status 2 and one line with %q", c.args, status, out, errs, c.want)
-		}
-		if !strings.HasPrefix(errs, "mobius") {
-			t.Errorf("mobius %q: stderr does not say who speaks: %q", c.args, errs)
-		}
-	}
+	})
 	if status, _, errs := call(t); status != exitUsage || !strings.Contains(errs, "Usage:") {
 		t.Errorf("mobius alone: status %d, stderr %q", status, errs)
 	}
+}
+
+func TestBadCertificates(t *testing.T) {
+	authority := testenv.NewCA(t)
+	cert, key, ca := authority.Files(authority.Issue("server.test"))
+	_, otherKey, _ := authority.Files(authority.Issue("server.test"))
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to, free, secure := "--to=tcp://127.0.0.1:9", "--listen=tcp://127.0.0.1:0", "--listen=tls://127.0.0.1:0"
+	refuses(t, []badInput{
+		{`--listen "tls://127.0.0.1:0" needs a certificate: give --cert FILE and --key FILE`, []string{"proxy", secure, to}},
+		{"needs a certificate: give --cert FILE", []string{"proxy", free, secure, to, "--key", key}},
+		{"needs a certificate: give --cert FILE", []string{"echo", secure}},
+		{`--cert "no.pem": no such file`, []string{"proxy", secure, to, "--cert", "no.pem", "--key", key}},
+		{`--key "no.pem": no such file`, []string{"echo", secure, "--cert", cert, "--key", "no.pem"}},
+		{`--cert "` + dir + `": is a directory`, []string{"echo", secure, "--cert", dir, "--key", key}},
+		{"failed to find any PEM data", []string{"echo", secure, "--cert", file, "--key", key}},
+		{"private key does not match", []string{"proxy", secure, to, "--cert", cert, "--key", otherKey}},
+		{"a certificate rather than a key", []string{"proxy", secure, to, "--cert", cert, "--key", ca}},
+		{"--cert \"" + cert + "\" and --key", []string{"proxy", secure, to, "--cert", cert}},
+		{"there is no certificate in it", []string{"proxy", secure, to, "--cert", cert, "--key", key, "--client-ca", key}},
+		{`--client-ca "no.pem": no such file`, []string{"echo", secure, "--cert", cert, "--key", key, "--client-ca", "no.pem"}},
+		{`--cert "` + cert + `" is of no use: no --listen is tls://`, []string{"proxy", free, to, "--cert", cert, "--key", key}},
+		{"is of no use: no --listen is tls://", []string{"echo", free, "--client-ca", ca}},
+		{`--ca "` + ca + `" is of no use: no --to is tls://`, []string{"proxy", free, to, "--ca", ca}},
+		{`--servername "x" is of no use`, []string{"proxy", free, "--servername", "x"}},
+		{`--ca "no.pem": no such file`, []string{"proxy", free, "--to", "tls://127.0.0.1:9", "--ca", "no.pem"}},
+		{"there is no certificate in it", []string{"proxy", free, "--to", "tls://127.0.0.1:9", "--ca", file}},
+		{`ServerName "ünï.test" is no ASCII host name`, []string{"proxy", free, "--to", "tls://127.0.0.1:9", "--servername", "ünï.test"}},
+		{"as in tls://127.0.0.1:8080", []string{"proxy", free, "--to", "tls://127.0.0.1"}},
+		{"want HOST:PORT or unix:///PATH", []string{"echo", free, "--status", "tls://127.0.0.1:0"}},
+		{"not defined: -ca", []string{"echo", free, "--ca", ca}},
+	})
 }
 
 func repeat(s string, n int) []string {
@@ -122,8 +168,8 @@ func TestHelp(t *testing.T) {
 func TestHelpNamesEveryFlag(t *testing.T) {
 	for command, flags := range map[string][]string{
 		"proxy": {"listen", "to", "backend", "loops", "status", "connect-timeout", "idle-timeout", "half-closed-timeout",
-			"drain-timeout", "reuseport", "access-log"},
-		"echo":  {"listen", "backend", "loops", "status", "drain-timeout"},
+			"drain-timeout", "reuseport", "access-log", "cert", "key", "client-ca", "ca", "servername"},
+		"echo":  {"listen", "backend", "loops", "status", "drain-timeout", "cert", "key", "client-ca"},
 		"probe": {"json"},
 	} {
 		_, out, _ := call(t, command, "--help")
