@@ -418,6 +418,23 @@ func TestPumpOnBadNetworks(t *testing.T) {
 	server.expect(t, "lost lost")
 }
 
+// Two that never stop talking do not hang the test.
+func TestFlushOfEndlessTalk(t *testing.T) {
+	p, err := fake.Connect(nil, &parrot{}, &parrot{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Flush(); err == nil || !strings.Contains(err.Error(), "still moves after 10s") {
+		t.Errorf("Flush: %v", err)
+	}
+}
+
+type parrot struct{ t mobius.Transport }
+
+func (p *parrot) ConnectionMade(t mobius.Transport) { p.t = t; t.Write([]byte("x")) }
+func (p *parrot) DataReceived(b []byte)             { p.t.Write(b) }
+func (p *parrot) ConnectionLost(error)              {}
+
 type keepsAll struct{ got []byte }
 
 func (k *keepsAll) ConnectionMade(mobius.Transport) {}

@@ -59,6 +59,9 @@ const mostTurns = 1000
 // is long for a network without faults: 50 µs one way.
 const flushStep = time.Millisecond
 
+// flushSteps is how often a Flush looks.
+const flushSteps = 10_000
+
 // NewReactor returns a reactor on net, or on a network of its own on which
 // nothing goes wrong if net is nil. It has one loop, and its backend is its
 // own: o.Loops, o.Open and o.Backend must be left alone. It need not be closed.
@@ -164,9 +167,10 @@ func (r *Reactor) Until(limit time.Duration, done func() bool) error {
 
 // Flush advances until the network has come to rest: nothing has moved on it
 // for a millisecond. What waits for a longer time, a protocol's timeout for
-// example, is not waited for. The errors are Advance's.
+// example, is not waited for. The errors are Advance's, and that it has not come
+// to rest in 10 s of virtual time.
 func (r *Reactor) Flush() error {
-	for {
+	for range flushSteps {
 		before := r.Loops()[0].Backend().Stats().Completed
 		if err := r.Advance(flushStep); err != nil {
 			return err
@@ -175,6 +179,7 @@ func (r *Reactor) Flush() error {
 			return nil
 		}
 	}
+	return fmt.Errorf("fake: something still moves after %v of virtual time", flushSteps*flushStep)
 }
 
 // A noter is a simulated backend that tells a Reactor what it is asked for.
