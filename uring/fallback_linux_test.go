@@ -353,3 +353,26 @@ func TestAFailedOpenClosesNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// Where the sysctl forbids io_uring, Open and Probe name it. (test/guest/run has a
+// kernel of its own, and sets it there.)
+func TestForbiddenBySysctl(t *testing.T) {
+	value, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
+	if err != nil || strings.TrimSpace(string(value)) != "2" {
+		t.Skipf("kernel.io_uring_disabled is %q here (%v), not 2", value, err)
+	}
+	testenv.Leaks(t)
+	for range 100 {
+		b, err := Open(Options{})
+		if err == nil {
+			_ = b.Close()
+			t.Fatal("Open succeeds")
+		}
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "kernel.io_uring_disabled is 2") {
+			t.Fatalf("Open: %v", err)
+		}
+	}
+	if r := Probe(); r.Available || !strings.Contains(r.Why, "io_uring_disabled") {
+		t.Errorf("Probe: %+v", r)
+	}
+}

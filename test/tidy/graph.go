@@ -49,7 +49,7 @@ golang.org/x/sys/unix < test/guest/init;
 NONE < test/guest/pack;
 NONE < test/mutants;
 test/tidy < test/clone;
-NONE < test/mixed;
+NONE < test/mixed, test/stress;
 `
 
 // An Only says that a package may be imported by nobody but these files,

@@ -27,6 +27,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 2 && os.Args[1] == "forbid" {
+		os.Exit(forbid(os.Args[2:]))
+	}
 	fmt.Println() // the firmware has left the console in the middle of a line
 	status := 0
 	if err := prepare(); err != nil {
@@ -40,6 +43,31 @@ func main() {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
 		fmt.Println("init: power off:", err)
 	}
+}
+
+// forbid runs a command while the sysctl kernel.io_uring_disabled forbids io_uring to
+// everybody: "/init forbid COMMAND…", as a job. Kernels before 6.6 have no such sysctl.
+func forbid(command []string) int {
+	const sysctl = "/proc/sys/kernel/io_uring_disabled"
+	if _, err := os.Stat(sysctl); errors.Is(err, os.ErrNotExist) {
+		fmt.Println("this kernel has no such sysctl")
+		return 0
+	}
+	if err := os.WriteFile(sysctl, []byte("2"), 0); err != nil {
+		fmt.Println("init:", err)
+		return 1
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err := cmd.Run()
+	if e := os.WriteFile(sysctl, []byte("0"), 0); err == nil {
+		err = e
+	}
+	if err != nil {
+		fmt.Println("init:", err)
+		return 1
+	}
+	return 0
 }
 
 func prepare() error {
