@@ -368,7 +368,8 @@ func TestForbiddenBySysctl(t *testing.T) {
 			_ = b.Close()
 			t.Fatal("Open succeeds")
 		}
-		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "kernel.io_uring_disabled is 2") {
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, unix.EPERM) ||
+			!strings.Contains(err.Error(), "kernel.io_uring_disabled is 2") {
 			t.Fatalf("Open: %v", err)
 		}
 	}
