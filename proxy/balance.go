@@ -10,7 +10,7 @@ import (
 // MaxUpstreams is how many upstreams a RoundRobin may have.
 const MaxUpstreams = 64
 
-// A RoundRobin is a Router that takes its upstreams in turn. Those that are
+// A RoundRobin is a Router and a FlowRouter that takes its upstreams in turn. Those that are
 // marked as down come last: only a session that has tried all others gets them.
 type RoundRobin struct {
 	upstreams []*Upstream
@@ -36,6 +36,18 @@ func RoundRobinOf(upstreams ...*Upstream) (*RoundRobin, error) {
 
 // Upstreams returns the upstreams, for Status. The slice must not be changed.
 func (r *RoundRobin) Upstreams() []*Upstream { return r.upstreams }
+
+// RouteFlow returns the next upstream, if possible one that is up.
+func (r *RoundRobin) RouteFlow(f *Flow) *Upstream {
+	n := uint32(len(r.upstreams))
+	start := r.next.Add(1) - 1
+	for i := range n {
+		if u := r.upstreams[(start+i)%n]; u.available(f.door.now()) {
+			return u
+		}
+	}
+	return r.upstreams[start%n]
+}
 
 // Route returns the next upstream that s has not tried.
 func (r *RoundRobin) Route(s *Session) *Upstream {

@@ -105,9 +105,11 @@ func (s *layered) start(o Options) {
 
 // metronome wakes every loop each second, so that none sleeps beyond what is due
 // on another, until stop is called.
-func (s *layered) metronome() (stop func()) {
+func (s *layered) metronome() (stop func()) { return metronome(s.near, s.mid, s.far) }
+
+func metronome(loops ...*loop.Loop) (stop func()) {
 	var timers []*loop.Timer
-	for _, l := range []*loop.Loop{s.near, s.mid, s.far} {
+	for _, l := range loops {
 		t := &loop.Timer{}
 		t.Func = func() { l.Start(t, time.Second) }
 		l.Start(t, time.Second)

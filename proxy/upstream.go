@@ -50,11 +50,13 @@ func (u *Upstream) URL() string { return urlOver(u.addr, u.layer) }
 
 // Available reports whether s should try u: it is up, or has rested long
 // enough, and then only one caller is told so until that try has ended.
-func (u *Upstream) Available(s *Session) bool {
+func (u *Upstream) Available(s *Session) bool { return u.available(s.w.now()) }
+
+func (u *Upstream) available(now time.Duration) bool {
 	if u.failures.Load() == 0 {
 		return true
 	}
-	now, at := s.w.now(), u.retryAt.Load()
+	at := u.retryAt.Load()
 	return int64(now) >= at && u.retryAt.CompareAndSwap(at, int64(now+lastRest))
 }
 

@@ -1,0 +1,302 @@
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"mobius/loop"
+	"mobius/proactor"
+	"mobius/transport"
+	"mobius/transport/datagram"
+)
+
+// A Flow is what one client and one upstream say to each other in datagrams. It
+// lives on one loop, and all its methods are for that loop's goroutine. Stages
+// must not use it after its end.
+type Flow struct {
+	Value any // the stages': for what they keep of a flow
+
+	door     *door
+	key      flowKey
+	index    int          // in door.list
+	answer   proactor.Msg // what goes beside answers: the address that the client talks to
+	upstream *Upstream
+	port     *datagram.Port // connected to the upstream
+	waiting  [][]byte       // from the client, until it is
+	timer    loop.Timer
+	started  time.Duration
+	last     time.Duration // when a datagram came, from either side
+	state    flowState
+	reason   Reason
+	side     Side
+	err      error
+	sent     Traffic
+	received Traffic
+	dropped  uint64
+}
+
+// A flowState is where a flow is in its life.
+//
+//	connecting ──the socket has its peer──▶ open
+//	connecting, open ──silence, a refusal, an error, a cut──▶ ending
+//	ending ──the socket is closed──▶ over
+type flowState uint8
+
+const (
+	connecting flowState = iota
+	open
+	ending
+	flowOver
+)
+
+// Limits of one flow: datagrams that wait for its socket's connect(2), and what
+// waits for the kernel to take it.
+const (
+	maxWaiting    = 64
+	flowQueue     = 256
+	flowQueueSize = 1 << 20
+)
+
+// Client returns the client's address.
+func (f *Flow) Client() proactor.Address { return f.key.client }
+
+// Listener returns the address of the listener that the client talks to.
+func (f *Flow) Listener() proactor.Address { return f.door.addr }
+
+// Loop returns the loop on which the flow lives.
+func (f *Flow) Loop() *loop.Loop { return f.door.l }
+
+// Upstream returns the flow's upstream, nil before it is routed.
+func (f *Flow) Upstream() *Upstream { return f.upstream }
+
+// begin makes the flow's socket.
+func (f *Flow) begin() {
+	r := f.door
+	f.started, f.last = r.l.Now(), r.l.Now()
+	f.timer.Owner = (*flowExpirer)(f)
+	if f.upstream = r.d.o.Route.RouteFlow(f); f.upstream == nil {
+		f.end(NoUpstream, Server, ErrNoUpstream)
+		return
+	}
+	f.upstream.live.Add(1)
+	o := r.d.o.Upstream
+	port, err := datagram.Listen(r.l, anyPort(f.upstream.addr), f, &datagram.Options{
+		Socket: &o, Queue: flowQueue, QueueBytes: flowQueueSize,
+	})
+	if err != nil {
+		f.end(NoUpstream, Nobody, err) // no fault of the upstream's
+		return
+	}
+	f.port = port
+	port.Connect(f.upstream.addr).Then(func(_ struct{}, err error) { f.connected(err) })
+	f.arm(f.patience())
+}
+
+// anyPort returns where a socket is bound that is to reach an address.
+func anyPort(to proactor.Address) proactor.Address {
+	ip := netip.IPv4Unspecified()
+	if to.IP().Is6() {
+		ip = netip.IPv6Unspecified()
+	}
+	return proactor.IPAddress(proactor.UDP, ip, 0)
+}
+
+// connected sends what has waited.
+func (f *Flow) connected(err error) {
+	if f.state != connecting {
+		return
+	}
+	if err != nil {
+		f.refused(err)
+		return
+	}
+	f.state = open
+	f.upstream.total.Add(1)
+	for _, data := range f.waiting {
+		f.write(data)
+	}
+	f.waiting = nil
+}
+
+// toUpstream passes on what the client has sent.
+func (f *Flow) toUpstream(data []byte) {
+	f.last = f.door.l.Now()
+	switch {
+	case f.state == open:
+		f.write(data)
+	case f.state == connecting && len(f.waiting) < maxWaiting:
+		f.waiting = append(f.waiting, append(make([]byte, 0, len(data)), data...))
+	default:
+		f.drop()
+	}
+}
+
+func (f *Flow) write(data []byte) {
+	if f.port.Write(data) != nil {
+		f.drop()
+		return
+	}
+	f.sent.add(len(data))
+	f.door.sent.add(len(data))
+	f.upstream.sent.Add(int64(len(data)))
+}
+
+func (f *Flow) drop() {
+	f.dropped++
+	f.door.dropped.Add(1)
+}
+
+// StartProtocol does nothing: begin has the port.
+func (f *Flow) StartProtocol(*datagram.Port) {}
+
+// DatagramReceived is not called: DatagramInfo is.
+func (f *Flow) DatagramReceived(data []byte, from proactor.Address) {
+	f.DatagramInfo(data, from, &proactor.Msg{})
+}
+
+// DatagramInfo passes on what the upstream has sent. Before the socket has its
+// peer anybody could send to it.
+func (f *Flow) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Msg) {
+	if msg.Truncated || from != f.upstream.addr || f.state == ending {
+		f.drop()
+		return
+	}
+	f.last = f.door.l.Now()
+	if f.upstream.failures.Load() != 0 {
+		f.upstream.failures.Store(0)
+	}
+	var err error
+	if f.answer.Info.Has != 0 {
+		err = f.door.port.WriteMsg(data, f.key.client, &f.answer)
+	} else {
+		err = f.door.port.WriteTo(data, f.key.client)
+	}
+	if err != nil {
+		f.drop()
+		return
+	}
+	f.received.add(len(data))
+	f.door.received.add(len(data))
+	f.upstream.received.Add(int64(len(data)))
+}
+
+// ConnectionRefused says that nobody listens at the upstream's address: some
+// datagram is lost. The client's next one begins another flow, to another
+// upstream if there is one.
+func (f *Flow) ConnectionRefused() { f.refused(syscall.ECONNREFUSED) }
+
+func (f *Flow) refused(err error) {
+	if f.state < ending {
+		f.upstream.rest(f.door.now(), err)
+		f.end(NoUpstream, Server, err)
+	}
+}
+
+// SendFailed counts a datagram that this host did not send.
+func (f *Flow) SendFailed(proactor.Address, error) { f.drop() }
+
+// end ends the flow; its report comes once the socket is closed.
+func (f *Flow) end(reason Reason, side Side, err error) {
+	if f.state >= ending {
+		return
+	}
+	f.state = ending
+	f.reason, f.side, f.err = reason, side, err
+	f.timer.Stop()
+	for range f.waiting {
+		f.drop()
+	}
+	f.waiting = nil
+	f.door.delist(f)
+	if f.port == nil {
+		f.finish()
+		return
+	}
+	f.port.StopListening()
+}
+
+// StopProtocol is the end of the socket.
+func (f *Flow) StopProtocol(err error) {
+	var c *transport.ConnError
+	reason, side := Broken, Server
+	if errors.As(err, &c) && c.Kind != transport.Lost {
+		reason, side = Stopped, Nobody
+	}
+	f.end(reason, side, err) // unless it has ended by itself
+	f.finish()
+}
+
+// finish reports.
+func (f *Flow) finish() {
+	f.state = flowOver
+	r := f.door
+	if f.upstream != nil {
+		f.upstream.live.Add(-1)
+		if f.reason != NoUpstream && f.received.Datagrams == 0 {
+			f.upstream.spare()
+		}
+	}
+	defer r.gone(f) // a FlowReporter may panic
+	report := f.report()
+	if r.d.o.History {
+		r.d.past.keep(r.now(), report)
+	}
+	if r.d.o.Report != nil {
+		r.d.o.Report.FlowEnded(report)
+	}
+}
+
+func (f *Flow) report() *FlowReport {
+	p := &FlowReport{
+		Client: f.key.client, Listener: f.door.addr, Reason: f.reason, Side: f.side, Err: f.err,
+		Sent: f.sent, Received: f.received, Dropped: f.dropped, Duration: f.door.l.Now() - f.started,
+	}
+	if f.upstream != nil {
+		p.Upstream = f.upstream.addr
+	}
+	return p
+}
+
+// patience returns how long the flow may be silent, negative for ever.
+func (f *Flow) patience() time.Duration {
+	d := f.door.d
+	if d.draining.Load() && (d.o.IdleTimeout < 0 || d.o.IdleTimeout > drainIdle) {
+		return drainIdle
+	}
+	return d.o.IdleTimeout
+}
+
+func (f *Flow) arm(d time.Duration) {
+	if d >= 0 {
+		f.door.l.Start(&f.timer, d)
+	}
+}
+
+// fire judges whether the flow was silent for too long, so that no datagram
+// has to touch the timer.
+func (f *Flow) fire() {
+	limit := f.patience()
+	if limit < 0 || f.state >= ending {
+		return
+	}
+	if left := f.last + limit - f.door.l.Now(); left > 0 {
+		f.arm(left)
+		return
+	}
+	f.end(Idle, Nobody, nil)
+}
+
+// A flowExpirer is a Flow as its timer sees it.
+type flowExpirer Flow
+
+// Expire judges.
+func (e *flowExpirer) Expire(*loop.Timer) { (*Flow)(e).fire() }
+
+var (
+	_ datagram.Protocol          = (*Flow)(nil)
+	_ datagram.Informed          = (*Flow)(nil)
+	_ datagram.ConnectionRefuser = (*Flow)(nil)
+	_ datagram.SendFailer        = (*Flow)(nil)
+)
