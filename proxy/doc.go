@@ -1,4 +1,4 @@
-// Package proxy forwards stream connections: an L4 proxy as a library.
+// Package proxy forwards stream connections, and datagrams: an L4 proxy as a library.
 //
 // A [Proxy] runs on one or several loops. Each connection it accepts becomes a
 // [Session] that lives on one loop for good, without a goroutine of its own,
@@ -12,6 +12,10 @@
 // Relaying is two [proactor.Relay] ops: small traffic goes straight from the
 // buffer it arrived in, bulk through splice(2), and an idle session holds two
 // descriptors and no buffer.
+//
+// A side that speaks over a [Layer], TLS, has its handshake before the router or
+// with the dialer. A [Datagrams] forwards datagrams in the same manner, with a
+// [Flow] for each client.
 //
 // What the proxy promises about ends: an end of stream is passed on after the
 // last byte, and the other direction goes on (a request may end before its reply

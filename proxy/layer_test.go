@@ -82,7 +82,7 @@ func TestLayeredBackpressure(t *testing.T) {
 			}
 			to.got.Reset()
 			to.t.PauseReading()
-			text := strings.Repeat("0123456789abcdef", 6<<20/16)
+			text := strings.Repeat("0123456789abcdef", 4<<20/16)
 			from.say(text)
 			bounded := func() {
 				if n, most := e.queuedNow(), transport.DefaultHighWater+1<<20; n > most {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 
 const echoSynopsis = `echo --listen URL [--backend NAME] [--loops N] [--status ADDR]
 
-Send back whatever arrives on tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH.`
+Send back whatever arrives on tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT
+or unix:///PATH.`
 
 // An echoServer builds echo protocols and counts what they do, on each loop
 // by itself.
@@ -29,7 +31,10 @@ type echoCounts struct {
 	accepted atomic.Uint64
 	bytes    atomic.Int64
 	failed   atomic.Uint64 // handshakes
-	_        [32]byte      // the next loop's counters are in another cache line
+
+	datagrams, dropped atomic.Uint64
+
+	_ [16]byte // the next loop's counters are in another cache line
 }
 
 // BuildProtocol returns an echo for one connection.
@@ -38,12 +43,14 @@ func (s *echoServer) BuildProtocol(proactor.Address) mobius.Protocol { return &e
 func (s *echoServer) url() string { return s.on.urlAt(s.addr) }
 
 func (s *echoServer) status() *echoStatus {
-	v := &echoStatus{Listeners: []string{s.url()}, TLS: s.on.scheme == "tls"}
+	v := &echoStatus{Listeners: []string{s.url()}, TLS: s.on.scheme == "tls", UDP: s.on.packets()}
 	for _, c := range s.counts {
 		v.Live += c.live.Load()
 		v.Accepted += c.accepted.Load()
 		v.Bytes += c.bytes.Load()
 		v.Failed += c.failed.Load()
+		v.Datagrams += c.datagrams.Load()
+		v.Dropped += c.dropped.Load()
 	}
 	return v
 }
@@ -101,6 +108,24 @@ func (s *echoServer) factory(f *certificateFlags) (mobius.Factory, error) {
 	return factory, nil
 }
 
+// start listens, and returns what ends that.
+func (s *echoServer) start(r *mobius.Reactor, f mobius.Factory) (shutdown func(context.Context) error, err error) {
+	if s.on.packets() {
+		port, err := s.listenPackets(r)
+		if err != nil {
+			return nil, err
+		}
+		s.addr = port.LocalAddr()
+		return func(ctx context.Context) error { return stopPackets(ctx, port) }, nil
+	}
+	port, err := r.Listen(s.on.addr, f, mobius.ListenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	s.addr = port.Addr()
+	return port.Shutdown, nil
+}
+
 // runEcho is the command.
 func runEcho(args []string, out, log io.Writer) error {
 	var f reactorFlags
@@ -135,11 +160,10 @@ func runEcho(args []string, out, log io.Writer) error {
 	for _, l := range r.Loops() {
 		server.counts[l] = &echoCounts{}
 	}
-	port, err := r.Listen(on.addr, factory, mobius.ListenOptions{})
+	shutdown, err := server.start(r, factory)
 	if err != nil {
 		return usagef("--listen %q: %w", *listen, err)
 	}
-	server.addr = port.Addr()
 	where := ""
 	if f.status != "" {
 		s, err := serveStatus(f.status, func(v *snapshot) {
@@ -157,5 +181,5 @@ func runEcho(args []string, out, log io.Writer) error {
 	if where != "" {
 		fmt.Fprintln(out, "status on", where)
 	}
-	return serve(r, &f, out, port.Shutdown)
+	return serve(r, &f, out, shutdown)
 }

@@ -21,6 +21,7 @@ var statusPage = template.Must(template.New("").Funcs(template.FuncMap{
 	"count": count[uint64], "live": count[int64], "size": size[int64], "usize": size[uint64], "rate": rate, "each": each,
 	"span": span, "ago": ago, "chart": chart, "top": top, "topBytes": topBytes, "throughput": throughput, "crowd": crowd,
 	"backend": backendTitle, "handshakes": handshakes,
+	"draining": draining, "listeners": listeners, "before": before,
 }).Parse(statusHTML))
 
 // count writes a number with a thin space between thousands.
@@ -76,7 +77,13 @@ func ago(s *proxy.Status, r proxy.ReportStatus) string {
 	if len(s.Samples) == 0 {
 		return ""
 	}
-	d := s.Samples[len(s.Samples)-1].At - r.At
+	return since(s.Samples[len(s.Samples)-1].At - r.At)
+}
+
+// before writes how long ago a flow ended.
+func before(s *proxy.DatagramStatus, r proxy.FlowReportStatus) string { return since(s.At - r.At) }
+
+func since(d time.Duration) string {
 	if d < time.Second {
 		return "now"
 	}
@@ -106,6 +113,25 @@ func crowd(samples []proxy.Sample) []float64 {
 		out = append(out, float64(s.Live))
 	}
 	return out
+}
+
+// draining and listeners are of everything that a command serves.
+func draining(v *snapshot) bool {
+	return v.Proxy != nil && v.Proxy.Draining || v.Datagrams != nil && v.Datagrams.Draining
+}
+
+func listeners(v *snapshot) []string {
+	var all []string
+	if v.Proxy != nil {
+		all = append(all, v.Proxy.Listeners...)
+	}
+	if v.Datagrams != nil {
+		all = append(all, v.Datagrams.Listeners...)
+	}
+	if v.Echo != nil {
+		all = append(all, v.Echo.Listeners...)
+	}
+	return all
 }
 
 // handshakes sums up what the loops have had of TLS, nil if that is nothing.

@@ -1,5 +1,5 @@
-// Command mobius is a proxy for TCP, TLS and unix sockets, an echo server and a
-// kernel probe on the Mobius reactor.
+// Command mobius is a proxy for TCP, TLS, UDP and unix sockets, an echo server and
+// a kernel probe on the Mobius reactor.
 //
 //	mobius proxy [--listen URL]… [--to URL]… [--backend NAME] [--loops N] [--status ADDR]
 //	mobius echo  --listen URL [--backend NAME] [--loops N] [--status ADDR]
@@ -103,7 +103,7 @@ func usagef(format string, args ...any) error {
 }
 
 func printUsage(w io.Writer) {
-	fmt.Fprint(w, "Mobius: a proxy for TCP, TLS and unix sockets on io_uring, epoll or kqueue.\n\nUsage:\n\n")
+	fmt.Fprint(w, "Mobius: a proxy for TCP, TLS, UDP and unix sockets on io_uring, epoll or kqueue.\n\nUsage:\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  mobius %-8s  %s\n", c.name, c.summary)
 	}

@@ -19,20 +19,22 @@ const proxySynopsis = `proxy [--listen URL]… [--to URL]… [--backend NAME] [-
 Forward every connection to one of the upstreams, in turn. A URL is
 tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH (unix://@NAME for an abstract
 socket). tls:// as --listen terminates TLS, as --to it speaks TLS to the
-upstream; either side may, or both. Without --to a small web server inside is
-the upstream, to see it work at once.`
+upstream; either side may, or both. What comes to udp://HOST:PORT goes to the
+upstreams that are udp://, from a socket for each client. Without --to a small
+web server inside is the upstream, to see it work at once.`
 
 // A proxyFlags is what the proxy command was told.
 type proxyFlags struct {
 	reactorFlags
 	certificateFlags
 	upstreamFlags
+	packetFlags
 	listen, to list
 	options    proxy.Options
 	accessLog  bool
-	froms, tos []endpoint
+	streams    struct{ froms, tos []endpoint }
 	layer      proxy.Layer   // of tls:// listeners
-	layers     []proxy.Layer // of tos, nil for those that are not tls://
+	layers     []proxy.Layer // of streams.tos, nil for those that are not tls://
 }
 
 func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
@@ -51,7 +53,8 @@ func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
 	set.DurationVar(&o.HalfClosedTimeout, "half-closed-timeout", proxy.DefaultHalfClosedTimeout,
 		"once one side has ended its stream, cut the connection when the other\nhas moved nothing for this long; 0 is never")
 	set.BoolVar(&o.ReusePort, "reuseport", false, "with several loops: a listening socket for each (SO_REUSEPORT)")
-	set.BoolVar(&f.accessLog, "access-log", false, "write a line per connection that ended")
+	set.BoolVar(&f.accessLog, "access-log", false, "write a line per connection that ended, and per client of udp://")
+	f.packetFlags.register(set)
 	if err := parseFlags(set, proxySynopsis, args, out); err != nil {
 		return nil, err
 	}
@@ -80,18 +83,38 @@ func (f *proxyFlags) check() (err error) {
 	if len(f.to) > proxy.MaxUpstreams {
 		return usagef("%d --to, want at most %d", len(f.to), proxy.MaxUpstreams)
 	}
-	if f.froms, err = parseURLs("--listen", f.listen, false); err != nil {
+	froms, err := parseURLs("--listen", f.listen, false)
+	if err != nil {
 		return err
 	}
-	if f.tos, err = parseURLs("--to", f.to, true); err != nil {
+	tos, err := parseURLs("--to", f.to, true)
+	if err != nil {
 		return err
+	}
+	f.streams.froms, f.packetFlags.froms = apart(froms)
+	f.streams.tos, f.packetFlags.tos = apart(tos)
+	if err := f.packetFlags.check(); err != nil {
+		return err
+	}
+	return f.checkStreams()
+}
+
+// checkStreams refuses streams that would go nowhere, or come from nowhere, and
+// makes the layers.
+func (f *proxyFlags) checkStreams() error {
+	s := &f.streams
+	switch {
+	case len(s.froms) > 0 && len(s.tos) == 0 && len(f.to) > 0:
+		return usagef("--listen %q has nowhere to go: give --to tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH", s.froms[0].text)
+	case len(s.tos) > 0 && len(s.froms) == 0:
+		return usagef("--to %q has nobody to come from: give --listen tcp://HOST:PORT, tls://HOST:PORT or unix:///PATH", s.tos[0].text)
 	}
 	return f.secure()
 }
 
 // secure makes the layers.
 func (f *proxyFlags) secure() error {
-	config, err := f.certificateFlags.config(f.froms)
+	config, err := f.certificateFlags.config(f.streams.froms)
 	if err != nil {
 		return err
 	}
@@ -100,7 +123,7 @@ func (f *proxyFlags) secure() error {
 			return usagef("--cert %q: %w", f.cert, err)
 		}
 	}
-	configs, err := f.upstreamFlags.configs(f.tos)
+	configs, err := f.upstreamFlags.configs(f.streams.tos)
 	if err != nil {
 		return err
 	}
@@ -110,7 +133,7 @@ func (f *proxyFlags) secure() error {
 			continue
 		}
 		if f.layers[i], err = proxy.TLSClient(config, nil); err != nil {
-			return usagef("--to %q: %w", f.tos[i].text, err)
+			return usagef("--to %q: %w", f.streams.tos[i].text, err)
 		}
 	}
 	return nil
@@ -128,55 +151,96 @@ func parseURLs(flag string, texts []string, dial bool) ([]endpoint, error) {
 	return all, nil
 }
 
+// A running is what serves: each is nil unless it is asked for.
+type running struct {
+	f       *proxyFlags
+	streams *proxy.Proxy
+	packets *proxy.Datagrams
+	demo    *demo
+}
+
 // runProxy is the command.
 func runProxy(args []string, out, log io.Writer) error {
 	f, err := parseProxyFlags(args, out)
 	if err != nil {
 		return err
 	}
-	var d *demo
-	if len(f.tos) == 0 {
-		if d, err = newDemo(); err != nil {
+	n := &running{f: f}
+	if len(f.to) == 0 {
+		if n.demo, err = newDemo(); err != nil {
 			return err
 		}
-		defer d.close()
-		f.tos, f.layers = []endpoint{{scheme: "tcp", addr: d.addr()}}, make([]proxy.Layer, 1)
+		defer n.demo.close()
+		f.streams.tos, f.layers = []endpoint{{scheme: "tcp", addr: n.demo.addr()}}, make([]proxy.Layer, 1)
 	}
 	r, err := newReactor(&f.reactorFlags, log)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	p, err := f.newProxy(r, log)
-	if err != nil {
+	if err := n.listen(r, log); err != nil {
 		return err
 	}
+	where := ""
 	if f.status != "" {
 		s, err := serveStatus(f.status, func(v *snapshot) {
 			v.setReactor("proxy", r)
-			now := p.Status()
-			v.Proxy = &now
+			n.fill(v)
 		})
 		if err != nil {
 			return err
 		}
 		defer s.close()
-		f.announce(out, r, p, d, s.addr)
-	} else {
-		f.announce(out, r, p, d, "")
+		where = s.addr
 	}
-	return serve(r, &f.reactorFlags, out, func(ctx context.Context) error {
-		if d != nil {
-			go d.server.Shutdown(ctx) // its idle connections would keep the proxy waiting
+	n.announce(out, r, where)
+	return serve(r, &f.reactorFlags, out, n.shutdown)
+}
+
+// listen makes what is asked for.
+func (n *running) listen(r *mobius.Reactor, log io.Writer) (err error) {
+	var packets io.Writer
+	if n.f.accessLog {
+		packets = log
+	}
+	if len(n.f.streams.froms) > 0 {
+		if n.streams, err = n.f.newProxy(r, log); err != nil {
+			return err
 		}
-		return p.Shutdown(ctx)
-	})
+	}
+	n.packets, err = n.f.packetFlags.start(r, n.f.options.ReusePort, packets)
+	return err
+}
+
+func (n *running) fill(v *snapshot) {
+	if n.streams != nil {
+		now := n.streams.Status()
+		v.Proxy = &now
+	}
+	if n.packets != nil {
+		now := n.packets.Status()
+		v.Datagrams = &now
+	}
+}
+
+func (n *running) shutdown(ctx context.Context) error {
+	var all []func(context.Context) error
+	if n.demo != nil {
+		go n.demo.server.Shutdown(ctx) // its idle connections would keep the proxy waiting
+	}
+	if n.streams != nil {
+		all = append(all, n.streams.Shutdown)
+	}
+	if n.packets != nil {
+		all = append(all, n.packets.Shutdown)
+	}
+	return shutdowns(ctx, all...)
 }
 
 // newProxy makes the proxy on r's loops, listening.
 func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, error) {
 	var upstreams []*proxy.Upstream
-	for i, to := range f.tos {
+	for i, to := range f.streams.tos {
 		upstreams = append(upstreams, proxy.NewUpstreamOver(to.addr, f.layers[i]))
 	}
 	router, err := proxy.RoundRobinOf(upstreams...)
@@ -195,7 +259,7 @@ func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, e
 	if err != nil {
 		return nil, err
 	}
-	for _, from := range f.froms {
+	for _, from := range f.streams.froms {
 		layer := f.layer
 		if from.scheme != "tls" {
 			layer = nil
@@ -208,31 +272,44 @@ func (f *proxyFlags) newProxy(r *mobius.Reactor, log io.Writer) (*proxy.Proxy, e
 }
 
 // announce tells what runs where.
-func (f *proxyFlags) announce(out io.Writer, r *mobius.Reactor, p *proxy.Proxy, d *demo, status string) {
+func (n *running) announce(out io.Writer, r *mobius.Reactor, status string) {
 	printBackend(out, r)
-	for _, url := range p.URLs() {
+	for _, url := range n.urls() {
 		fmt.Fprintln(out, "listening on", url)
 	}
-	for _, to := range f.tos {
+	for _, to := range append(n.f.streams.tos, n.f.packetFlags.tos...) {
 		fmt.Fprintln(out, "forwarding to", to.urlAt(to.addr))
 	}
 	if status != "" {
 		fmt.Fprintln(out, "status on", status)
 	}
-	if d == nil {
+	if n.demo == nil {
 		return
 	}
-	d.start(p.URLs()[0], backendTitle(r.Backend().Name))
-	for i, a := range p.Addrs() {
+	urls := n.streams.URLs()
+	n.demo.start(urls[0], backendTitle(r.Backend().Name))
+	for i, a := range n.streams.Addrs() {
 		if !a.IsUnix() {
 			scheme := "http"
-			if strings.HasPrefix(p.URLs()[i], "tls://") {
+			if strings.HasPrefix(urls[i], "tls://") {
 				scheme = "https"
 			}
 			fmt.Fprintf(out, "open %s://%s/ to see it work\n", scheme, browsable(a))
 			return
 		}
 	}
+}
+
+// urls returns where the program listens.
+func (n *running) urls() []string {
+	var urls []string
+	if n.streams != nil {
+		urls = n.streams.URLs()
+	}
+	if n.packets != nil {
+		urls = append(urls, n.packets.Status().Listeners...)
+	}
+	return urls
 }
 
 // browsable returns HOST:PORT of a listener as a browser on this machine

@@ -16,15 +16,16 @@ import (
 
 // A snapshot is what /status.json says and the status page shows.
 type snapshot struct {
-	Command    string        `json:"command"`
-	Version    string        `json:"version"`
-	PID        int           `json:"pid"`
-	Uptime     time.Duration `json:"uptime"` // ns
-	Backend    backendStatus `json:"backend"`
-	GOMAXPROCS int           `json:"gomaxprocs"`
-	Memory     memoryStatus  `json:"memory"`
-	Proxy      *proxy.Status `json:"proxy,omitempty"`
-	Echo       *echoStatus   `json:"echo,omitempty"`
+	Command    string                `json:"command"`
+	Version    string                `json:"version"`
+	PID        int                   `json:"pid"`
+	Uptime     time.Duration         `json:"uptime"` // ns
+	Backend    backendStatus         `json:"backend"`
+	GOMAXPROCS int                   `json:"gomaxprocs"`
+	Memory     memoryStatus          `json:"memory"`
+	Proxy      *proxy.Status         `json:"proxy,omitempty"`
+	Datagrams  *proxy.DatagramStatus `json:"datagrams,omitempty"`
+	Echo       *echoStatus           `json:"echo,omitempty"`
 }
 
 type backendStatus struct {
@@ -50,6 +51,9 @@ type echoStatus struct {
 	Bytes     int64    `json:"bytes"` // echoed
 	TLS       bool     `json:"tls"`
 	Failed    uint64   `json:"handshakes_failed"`
+	UDP       bool     `json:"udp"`
+	Datagrams uint64   `json:"datagrams"` // echoed
+	Dropped   uint64   `json:"dropped"`   // datagrams that could not be
 }
 
 // setReactor fills in what is the same for every command.

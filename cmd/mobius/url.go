@@ -26,6 +26,21 @@ type endpoint struct {
 	addr   proactor.Address
 }
 
+// packets reports whether datagrams go there, and not a stream.
+func (e *endpoint) packets() bool { return e.scheme == "udp" }
+
+// apart splits endpoints into those of streams and those of datagrams.
+func apart(all []endpoint) (streams, packets []endpoint) {
+	for _, e := range all {
+		if e.packets() {
+			packets = append(packets, e)
+		} else {
+			streams = append(streams, e)
+		}
+	}
+	return streams, packets
+}
+
 // schemes says what a URL may be.
 const schemes = "want tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 
@@ -48,9 +63,7 @@ func parseEndpoint(text string, dial bool) (endpoint, error) {
 	e := endpoint{text: text, scheme: scheme}
 	var err error
 	switch scheme {
-	case "udp":
-		err = fmt.Errorf("udp:// is not supported yet, want tcp://, tls:// or unix://")
-	case "tcp", "tls":
+	case "tcp", "tls", "udp":
 		e.host, e.addr, err = parseHostPort(scheme, rest, dial)
 	case "unix":
 		e.addr, err = parseUnix(rest)

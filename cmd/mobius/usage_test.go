@@ -55,6 +55,12 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	udp := "udp://" + taken.LocalAddr().String()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -70,7 +76,16 @@ func TestBadInput(t *testing.T) {
 		{`unexpected argument "extra"`, []string{"version", "extra"}},
 		{"flag needs an argument: -listen", []string{"proxy", "--listen"}},
 		{"has no scheme", []string{"proxy", "--listen", "127.0.0.1:8080"}},
-		{"udp:// is not supported yet", []string{"proxy", "--to", "udp://127.0.0.1:8080"}},
+		{`--to "udp://127.0.0.1:9" has nobody to come from: give --listen udp://HOST:PORT`, []string{"proxy", "--to", "udp://127.0.0.1:9"}},
+		{`--listen "udp://127.0.0.1:0" has nowhere to go: give --to udp://HOST:PORT`, []string{"proxy", "--listen", "udp://127.0.0.1:0"}},
+		{`--listen "udp://127.0.0.1:0" has nowhere to go`, []string{"proxy", "--listen", "udp://127.0.0.1:0", to}},
+		{`has nowhere to go: give --to tcp://HOST:PORT`, []string{"proxy", free, "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9"}},
+		{`has nobody to come from: give --listen tcp://`, []string{"proxy", "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9", to}},
+		{"--udp-timeout is 0s", []string{"proxy", free, to, "--udp-timeout", "0"}},
+		{"--udp-clients is 0", []string{"proxy", free, to, "--udp-clients", "0"}},
+		{"no host to connect to", []string{"proxy", "--listen=udp://127.0.0.1:0", "--to", "udp://:53"}},
+		{"address already in use", []string{"proxy", "--listen", udp, "--to", "udp://127.0.0.1:9"}},
+		{"address already in use", []string{"echo", "--listen", udp}},
 		{`scheme is "http"`, []string{"proxy", free, "--to", "http://127.0.0.1:8080"}},
 		{`port is "99999"`, []string{"proxy", "--listen", "tcp://127.0.0.1:99999"}},
 		{"path is relative", []string{"proxy", "--listen", "unix://x"}},
@@ -168,7 +183,7 @@ func TestHelp(t *testing.T) {
 func TestHelpNamesEveryFlag(t *testing.T) {
 	for command, flags := range map[string][]string{
 		"proxy": {"listen", "to", "backend", "loops", "status", "connect-timeout", "idle-timeout", "half-closed-timeout",
-			"drain-timeout", "reuseport", "access-log", "cert", "key", "client-ca", "ca", "servername"},
+			"drain-timeout", "reuseport", "access-log", "cert", "key", "client-ca", "ca", "servername", "udp-timeout", "udp-clients"},
 		"echo":  {"listen", "backend", "loops", "status", "drain-timeout", "cert", "key", "client-ca"},
 		"probe": {"json"},
 	} {
