@@ -33,6 +33,8 @@ func processAreas() []area {
 				`			_ = loop.PanicError{Value: v}`},
 			{"a pause does nothing", "transport/pipe/reader.go",
 				"{ r.paused = true }", "{ r.paused = false }"},
+			{"the descriptors themselves are taken, and closed", "stdio.go",
+				"	own, err := l.Sockets().Duplicate(fd)", "	own, err := fd, error(nil)"},
 		}},
 		{"adopt", `^Test(Case329|Case33|Adopt)`, []mutant{
 			{"the port takes the caller's descriptor", "connector/adopt.go",
