@@ -2,7 +2,6 @@ package sim
 
 import (
 	"io"
-	"iter"
 	"slices"
 	"syscall"
 	"time"
@@ -24,15 +23,14 @@ type Process struct {
 	ends    []*socket // the child's: of its terminal, its pipes, in the order of Command.Pipes, its files
 	gone    []bool    // which of them it has closed
 	pid     int
-	yield   func(struct{}) bool
+	yield   func() bool
 	blocked bool // it waits for one of its pipes
 }
 
 // A child is the rest of a child's socket.
 type child struct {
 	process *Process
-	next    func() (struct{}, bool)
-	stop    func()
+	run     *coroutine
 	exited  bool
 	told    bool // an OpChild has completed
 	status  int
@@ -69,8 +67,7 @@ func (b *Backend) Spawn(c *proactor.Command) (proactor.Handle, []proactor.Handle
 	p := &Process{net: n, sock: s, pid: 2*firstPID + n.children}
 	pipes := b.layOut(p, c)
 	h, _ := b.newHandle(s)
-	s.child = &child{process: p}
-	s.child.next, s.child.stop = iter.Pull(p.body(program))
+	s.child = &child{process: p, run: newCoroutine(p.body(program))}
 	n.at(n.soon(), event{kind: evScript, sock: s})
 	return h, pipes, nil
 }
@@ -110,8 +107,8 @@ func (b *Backend) layOut(p *Process, c *proactor.Command) (pipes []proactor.Hand
 }
 
 // body makes a coroutine of a program.
-func (p *Process) body(program Program) iter.Seq[struct{}] {
-	return func(yield func(struct{}) bool) {
+func (p *Process) body(program Program) func(yield func() bool) {
+	return func(yield func() bool) {
 		defer func() {
 			if r := recover(); r != nil && r != any(killed{}) {
 				panic(r)
@@ -128,7 +125,7 @@ func (c *child) step(s *socket) {
 	if c.exited {
 		return
 	}
-	if _, more := c.next(); more {
+	if c.run.next() {
 		return
 	}
 	c.exit(s)
@@ -214,14 +211,14 @@ func (c *child) kill(s *socket, signal int) {
 	if c.exited {
 		return
 	}
-	c.stop()
+	c.run.stop()
 	c.status = signal
 	c.exit(s)
 }
 
 // wait suspends the program until its next evScript.
 func (p *Process) wait() {
-	if !p.yield(struct{}{}) {
+	if !p.yield() {
 		panic(killed{})
 	}
 }

@@ -57,7 +57,7 @@ func (s *socket) close() {
 		n.closeMail(s)
 	case aChild:
 		if !s.child.exited {
-			s.child.stop()
+			s.child.run.stop()
 			s.child.exit(s)
 		}
 	}
