@@ -2,6 +2,34 @@ package main
 
 func policyAreas() []area {
 	return []area{
+		{"policies", `^Test(Case39[1235679]|Case400|X50)`, []mutant{
+			{"who has gone keeps the place", "policies/limit.go",
+				"Lost: func(error) { c.sub(key) }", "Lost: func(error) {}"},
+			{"what is written keeps no connection from being idle", "policies/timeout.go",
+				"		w.Written = w.Received\n", ""},
+			{"too much is read, and nothing paused", "policies/throttle.go",
+				"	if c.through(&c.in, len(p)) {\n		c.below.PauseReading()\n	}", "	c.through(&c.in, len(p))"},
+			{"too much is written, and no producer told", "policies/throttle.go",
+				"	if c.through(&c.out, len(p)) {\n		c.tell()\n	}", "	c.f.mu.Lock()\n	c.f.mu.Unlock()"},
+			{"a protocol's resume ends the pause of its rate", "policies/throttle.go",
+				"	if !v.c.in.timer.Active() {", "	if v.c != nil {"},
+			{"the end of the pause ends the protocol's", "policies/throttle.go",
+				"	if !c.through(&c.in, 0) && !c.paused {", "	if !c.through(&c.in, 0) {"},
+		}},
+		{"producers", `^Test(Case1(7[5-9]|8[0145])|Case2(07|09|11|12|13)|X11|X20)`, []mutant{
+			{"a producer that fills the output again is forgotten", "transport/write.go",
+				"	c.flags &^= full\n	if c.flags.has(drainer) && c.state.in(writable) {\n		c.call(resumeWriting, nil)\n	}",
+				"	if c.flags.has(drainer) && c.state.in(writable) {\n		c.call(resumeWriting, nil)\n	}\n	c.flags &^= full"},
+			{"a second producer takes the first one's place", "flow/consumer.go",
+				"	case c.Registered():\n		return false, ErrRegistered",
+				"	case c.state == detached:\n		return false, ErrRegistered"},
+			{"a close does not wait for who is asked", "flow/consumer.go",
+				"	case c.Registered():\n		c.state = waiting", "	case c.push != nil:\n		c.state = waiting"},
+			{"nobody stops the producer of a lost connection", "flow/consumer.go",
+				"	c.state = lost\n	c.timer.Stop()\n	c.stop()\n", "	c.state = lost\n	c.timer.Stop()\n"},
+			{"over TLS a producer waits for a transport that was never full", "transport/tls/write.go",
+				"ok && d.TellDrained() {", "ok && d == nil {"},
+		}},
 		{"proxy-header", `^Test(Case4(05|07|08|09|1[123])|X49)`, []mutant{
 			{"the protocol sees the proxy as its peer", "policies/proxyfront.go",
 				"	if f.header.source.IsValid() {\n", "	if !f.header.source.IsValid() {\n"},
