@@ -88,6 +88,9 @@ func TestTearDownAtRandomMoments(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
+	if testenv.Long() {
+		rounds = 10_000
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range rounds {
 		c := configs[i%len(configs)]

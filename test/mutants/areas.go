@@ -5,5 +5,5 @@ import "slices"
 // areas returns all areas. Each area's mutants stand in a file of their own, or
 // with their neighbours.
 func areas() []area {
-	return slices.Concat(coreAreas(), endAreas(), nameAreas(), policyAreas(), processAreas(), streamAreas(), tcpAreas())
+	return slices.Concat(coreAreas(), endAreas(), nameAreas(), policyAreas(), processAreas(), secureAreas(), streamAreas(), tcpAreas())
 }
