@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -98,11 +99,13 @@ func (s *Session) halfCloses() {
 
 // endLost goes on when the transport of one side has ended.
 func (s *Session) endLost(e *end, err error) {
+	why, orderly := reasonOf(err), e.endedWell(err)
+	err = causeOf(err)
 	switch s.phase {
 	case closing:
 		s.finish() // if it was the last
 	case securing:
-		s.note(reasonOf(err, Handshake), Client, err)
+		s.note(cmp.Or(why, Handshake), Client, err)
 		s.finish()
 	case dialing:
 		if e.side == Server {
@@ -110,7 +113,7 @@ func (s *Session) endLost(e *end, err error) {
 			s.DialFailed(err)
 			return
 		}
-		s.cut(reasonOf(err, Broken), Client, err)
+		s.cut(cmp.Or(why, Broken), Client, err)
 	case cutting: // the dialer is still at it, or this was its handshake
 		if e.side == Server {
 			s.pump.server = nil
@@ -118,8 +121,8 @@ func (s *Session) endLost(e *end, err error) {
 		}
 	case relaying, halfClosed:
 		switch {
-		case !e.endedWell(err):
-			s.cut(reasonOf(err, Broken), e.side, err)
+		case !orderly:
+			s.cut(cmp.Or(why, Broken), e.side, err)
 		case s.pump.ended():
 			s.finish()
 		}
@@ -132,11 +135,12 @@ func (e *end) endedWell(err error) bool {
 	return errors.As(err, &c) && c.Kind == transport.Done && e.peerDone && e.other.peerDone
 }
 
-// reasonOf returns why a session ends whose transport ended with err.
-func reasonOf(err error, usual Reason) Reason {
+// reasonOf returns why a session ends whose transport ended with err, Done if
+// that is for the phase to say.
+func reasonOf(err error) Reason {
 	var c *transport.ConnError
 	if !errors.As(err, &c) {
-		return usual
+		return Done
 	}
 	switch c.Kind {
 	case transport.Stopped:
@@ -144,7 +148,17 @@ func reasonOf(err error, usual Reason) Reason {
 	case transport.Panicked:
 		return Panicked
 	}
-	return usual
+	return Done
+}
+
+// causeOf returns what a report says of a transport's end, which names the
+// side itself.
+func causeOf(err error) error {
+	var c *transport.ConnError
+	if errors.As(err, &c) {
+		return c.Err
+	}
+	return err
 }
 
 // each calls f for each end that there is.
