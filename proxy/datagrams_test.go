@@ -282,7 +282,9 @@ func TestDatagramDrain(t *testing.T) {
 		s.Pass(s.mid, drainIdle/2)
 		busy.asks("still here")
 	}
-	s.report(1, Idle, Nobody)
+	if r := s.report(1, Idle, Nobody); r.Duration > 3*drainIdle {
+		t.Errorf("the silent flow ended after %v", r.Duration)
+	}
 	late.say("too late", s.d.Addrs()[0])
 	s.Until("refused", func() bool { return s.d.Status().Refused == 1 })
 	s.report(2, Idle, Nobody)

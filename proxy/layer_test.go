@@ -85,13 +85,13 @@ func TestLayeredBackpressure(t *testing.T) {
 			text := strings.Repeat("0123456789abcdef", 4<<20/16)
 			from.say(text)
 			bounded := func() {
-				if n, most := e.queuedNow(), transport.DefaultHighWater+1<<20; n > most {
+				if n, most := e.queuedNow(), transport.DefaultHighWater+512<<10; n > most {
 					s.Errorf("%d bytes wait for the %v, want at most %d", n, e.side, most)
 				}
 			}
 			s.Until("the proxy reads no more", func() bool { bounded(); return e.full })
-			for range 100 {
-				s.Turn()
+			for range 10 {
+				s.Pass(s.near, 20*time.Millisecond)
 				bounded()
 			}
 			to.t.ResumeReading()
@@ -238,6 +238,7 @@ func TestSilentUpstream(t *testing.T) {
 			t.Fatal(err)
 		}
 		route := &RoundRobin{}
+		stop := metronome(s.near, s.mid, s.far)
 		s.start(Options{Route: route})
 		route.upstreams = []*Upstream{NewUpstreamOver(mute.Addr(), s.upstream.layer), s.upstream}
 		client, server := s.pair()
@@ -247,11 +248,14 @@ func TestSilentUpstream(t *testing.T) {
 		server.t.LoseWriteConnection()
 		if r := s.report(1, Done, Nobody); r.Attempts != 2 {
 			t.Errorf("%d attempts, want 2", r.Attempts)
+		} else if r.Duration > 2*DefaultConnectTimeout {
+			t.Errorf("the session took %v", r.Duration)
 		}
 		if up := route.upstreams[0].status(0); up.Failed != 1 || up.Up {
 			t.Errorf("the silent upstream is %+v", up)
 		}
 		mute.Stop()
+		stop()
 		s.drained()
 	}
 }
