@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"mobius"
+	"mobius/endpoint"
 	"mobius/internal/testenv"
 	"mobius/proactor"
 	"mobius/test/backends"
@@ -48,8 +49,9 @@ func (m *mirror) ConnectionLost(err error) {
 const later = ", and later"
 
 // reflectStdio is the program of the tests below: it writes its standard input to its
-// standard output by a reactor on a backend, then later, and exits.
-func reflectStdio(backend string) error {
+// standard output by a reactor on a backend, then later, and exits. connect gives
+// the protocol its transport.
+func reflectStdio(backend string, connect func(r *mobius.Reactor, p mobius.Protocol) error) error {
 	i := slices.IndexFunc(backends.Real(), func(b backends.Backend) bool { return b.Name == backend })
 	if i < 0 {
 		return fmt.Errorf("no backend %q", backend)
@@ -60,7 +62,7 @@ func reflectStdio(backend string) error {
 		return err
 	}
 	m := &mirror{r: r}
-	if _, err := r.Stdio(m); err != nil {
+	if err := connect(r, m); err != nil {
 		return err
 	}
 	if err := r.Run(context.Background()); err != nil {
@@ -74,11 +76,18 @@ func reflectStdio(backend string) error {
 	return err
 }
 
+// byStdio connects a program by the reactor's own method.
+func byStdio(r *mobius.Reactor, p mobius.Protocol) error {
+	_, err := r.Stdio(p)
+	return err
+}
+
 // eachReflection runs that program on every real backend, with text as its
 // standard input and out as its standard output.
-func eachReflection(t *testing.T, text string, out func(t *testing.T) (w io.Writer, got func() string)) {
+func eachReflection(t *testing.T, text string, connect func(r *mobius.Reactor, p mobius.Protocol) error,
+	out func(t *testing.T) (w io.Writer, got func() string)) {
 	if flag.Arg(0) == "reflect" {
-		if err := reflectStdio(flag.Arg(1)); err != nil {
+		if err := reflectStdio(flag.Arg(1), connect); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -109,15 +118,29 @@ func eachReflection(t *testing.T, text string, out func(t *testing.T) (w io.Writ
 
 // What is written to descriptor 1 itself, after the transport is done, arrives.
 func TestCase324DirectWriteAfterTheTransport(t *testing.T) {
-	eachReflection(t, "hello", func(*testing.T) (io.Writer, func() string) {
-		var all bytes.Buffer // by a pipe
-		return &all, all.String
-	})
+	eachReflection(t, "hello", byStdio, throughAPipe)
+}
+
+// throughAPipe is an output that is a pipe.
+func throughAPipe(*testing.T) (io.Writer, func() string) {
+	var all bytes.Buffer
+	return &all, all.String
+}
+
+// The endpoint is the same by a description.
+func TestStdioEndpointOfAProcess(t *testing.T) {
+	eachReflection(t, "hello", func(r *mobius.Reactor, p mobius.Protocol) error {
+		server, err := endpoint.ParseServer(r, "stdio:")
+		if err == nil {
+			server.Listen(mobius.FactoryFunc(func(mobius.Address) mobius.Protocol { return p }))
+		}
+		return err
+	}, throughAPipe)
 }
 
 // A file takes everything, whatever its size.
 func TestCase328StandardOutputIsAFile(t *testing.T) {
-	eachReflection(t, strings.Repeat("a line of the file\n", 20_000), func(t *testing.T) (io.Writer, func() string) {
+	eachReflection(t, strings.Repeat("a line of the file\n", 20_000), byStdio, func(t *testing.T) (io.Writer, func() string) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 		if err != nil {
 			t.Fatal(err)
