@@ -424,7 +424,7 @@ func TestFlushOfEndlessTalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Flush(); err == nil || !strings.Contains(err.Error(), "still moves after 10s") {
+	if err := p.Flush(); err == nil || !strings.Contains(err.Error(), "still moves after 2s") {
 		t.Errorf("Flush: %v", err)
 	}
 }

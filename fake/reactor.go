@@ -60,7 +60,7 @@ const mostTurns = 1000
 const flushStep = time.Millisecond
 
 // flushSteps is how often a Flush looks.
-const flushSteps = 10_000
+const flushSteps = 2000
 
 // NewReactor returns a reactor on net, or on a network of its own on which
 // nothing goes wrong if net is nil. It has one loop, and its backend is its
@@ -168,7 +168,7 @@ func (r *Reactor) Until(limit time.Duration, done func() bool) error {
 // Flush advances until the network has come to rest: nothing has moved on it
 // for a millisecond. What waits for a longer time, a protocol's timeout for
 // example, is not waited for. The errors are Advance's, and that it has not come
-// to rest in 10 s of virtual time.
+// to rest in 2 s of virtual time.
 func (r *Reactor) Flush() error {
 	for range flushSteps {
 		before := r.Loops()[0].Backend().Stats().Completed
