@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mobius/connector"
+	"mobius/internal/testenv"
 	"mobius/loop"
 	"mobius/proactor"
 	"mobius/sim"
@@ -171,9 +172,17 @@ func TestWriteOwnedAndWritev(t *testing.T) {
 
 // One seed is one run, cryptography included.
 func TestSameSeedSameTrace(t *testing.T) {
+	// The hour is in certificates and in tickets, and so in the bytes.
+	now, ca := time.Now(), testenv.NewCA(t)
+	certificate := ca.Issue(host, "127.0.0.1")
 	run := func(seed uint64) uint64 {
 		cryptotest.SetGlobalRandom(t, seed)
 		s := newScene(backends.Simulate(t, sim.Options{Seed: seed, Harmless: true}))
+		s.server = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		s.client = &tls.Config{RootCAs: ca.Pool(), ServerName: host}
+		for _, c := range []*tls.Config{s.server, s.client} {
+			c.Time = func() time.Time { return now }
+		}
 		server, client := s.both()
 		echo(server)
 		client.onShaken = func(r *rec) { r.write(string(pattern(50_000))) }
