@@ -31,7 +31,8 @@ func TestMulticastOfOneSource(t *testing.T) {
 		join(q, "127.0.0.2")
 		to := proactor.IPAddress(proactor.UDP, group, p.LocalAddr().Port())
 		sender := func(from string) *Port {
-			return s.listen(address(s, "udp", from+":0"), &log{}, &Options{Socket: &proactor.SocketOptions{MulticastInterface: "127.0.0.1"}})
+			o := &proactor.SocketOptions{MulticastInterface: "127.0.0.1"}
+			return s.listen(address(s, "udp", from+":0"), &log{}, &Options{Socket: o})
 		}
 		first, second := sender("127.0.0.1"), sender("127.0.0.2")
 		s.write(first, "of the first", to)
