@@ -344,6 +344,27 @@ func TestAnswerComesFromTheAddressAsked(t *testing.T) {
 	})
 }
 
+// A wildcard as the upstream is this host, whose answers come from another
+// address than that.
+func TestWildcardUpstreamAnswers(t *testing.T) {
+	backends.EachReal(t, func(w *backends.World) {
+		s := newStrait(w, 1, DatagramOptions{})
+		router, err := NewRoundRobin(s.udp(fmt.Sprint("0.0.0.0:", s.upstreams[0].port.LocalAddr().Port())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.d.Drain()
+		if s.d, err = NewDatagrams([]*loop.Loop{s.mid}, DatagramOptions{Route: router}); err == nil {
+			err = s.d.Listen(s.udp("127.0.0.1:0"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.client().asks("hello")
+		s.closes()
+	})
+}
+
 // Whatever the network does to datagrams, flows end and leave nothing behind,
 // wherever the loop's stop or a cut finds them.
 func TestFlowSeeds(t *testing.T) {

@@ -159,7 +159,7 @@ func (f *Flow) DatagramReceived(data []byte, from proactor.Address) {
 // DatagramInfo passes on what the upstream has sent. Before the socket has its
 // peer anybody could send to it.
 func (f *Flow) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Msg) {
-	if msg.Truncated || from != f.upstream.addr || f.state == ending {
+	if msg.Truncated || from != f.port.RemoteAddr() || f.state == ending {
 		f.drop()
 		return
 	}

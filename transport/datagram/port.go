@@ -220,9 +220,13 @@ func (p *Port) connected(err error) {
 	if err != nil {
 		err = &transport.ConnError{Op: "connect", Addr: p.remote, Kind: transport.Failed, Err: err}
 		p.remote = proactor.Address{}
-	} else if p.state == started && !p.bound.IsUnix() { // a wildcard is one address now
-		if local, _, e := p.l.Sockets().Names(p.recv.Handle); e == nil && local.IsValid() {
+	} else if p.state == started && !p.bound.IsUnix() { // a wildcard is one address now, on either side
+		local, peer, e := p.l.Sockets().Names(p.recv.Handle)
+		if e == nil && local.IsValid() {
 			p.bound = local
+		}
+		if e == nil && peer.IsValid() {
+			p.remote = peer
 		}
 	}
 	p.dialing.Complete(struct{}{}, err)
