@@ -278,6 +278,24 @@ func TestLayersStandBehindFilterAndDialer(t *testing.T) {
 	})
 }
 
+// A glutton is a Filter that has read more than a transport keeps.
+type glutton struct{}
+
+func (glutton) Accept(s *Session) { s.Admit(make([]byte, transport.DefaultHardLimit+1)) }
+func (glutton) Cancel(*Session)   {}
+
+// What a filter has read and the upstream's transport does not take is not
+// lost silently.
+func TestWhatAFilterReadIsTooMuch(t *testing.T) {
+	s := newLayered(backends.Simulate(t, quiet), ways{server: true})
+	s.start(Options{Accept: glutton{}})
+	s.dial()
+	if r := s.report(1, Broken, Server); !errors.Is(r.Err, transport.ErrFull) {
+		t.Errorf("the session ends with %v, want ErrFull", r.Err)
+	}
+	s.drained()
+}
+
 // A session ends wherever a cut finds it, and leaves nothing behind.
 func TestLayeredCut(t *testing.T) {
 	for seed := uint64(1); seed <= 300; seed++ {

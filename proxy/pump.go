@@ -74,8 +74,9 @@ func (s *Session) join() {
 	p.server.head = nil
 	if read := s.admitted; len(read) > 0 {
 		s.admitted = nil
-		n, _ := p.server.t.Write(read) // an end that takes none is lost, and says so
-		s.up.moved(s, n)
+		if p.client.DataReceived(read); s.phase != relaying {
+			return
+		}
 	}
 	p.client.begin()
 	p.server.begin()

@@ -4,7 +4,6 @@ package sys
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -151,17 +150,7 @@ func multicasting(t *testing.T, group string) string {
 	if netip.MustParseAddr(group).Is4() {
 		return "lo"
 	}
-	all, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range all {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 {
-			return i.Name
-		}
-	}
-	testenv.Missing(t, "no interface for IPv6 multicasts")
-	return ""
+	return testenv.Multicaster(t)
 }
 
 func TestMulticastMembership(t *testing.T) {

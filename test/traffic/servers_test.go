@@ -14,6 +14,12 @@ import (
 // startNginx serves a short page with keep-alive and returns its address.
 func startNginx(t *testing.T) string {
 	t.Helper()
+	return runNginx(t, "backlog=4096", "")
+}
+
+// runNginx is startNginx with parameters of its listener and settings of its server.
+func runNginx(t *testing.T, parameters, settings string) string {
+	t.Helper()
 	program := testenv.Program(t, "nginx")
 	dir, port := t.TempDir(), freePort(t)
 	user := ""
@@ -35,11 +41,12 @@ http {
 	uwsgi_temp_path %[2]s/uwsgi;
 	scgi_temp_path %[2]s/scgi;
 	server {
-		listen 127.0.0.1:%[3]d backlog=4096;
+		listen 127.0.0.1:%[3]d %[4]s;
+		%[5]s
 		location / { default_type text/plain; return 200 "The quick brown fox jumps over the lazy dog.\n"; }
 	}
 }
-`, user, dir, port)
+`, user, dir, port, parameters, settings)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,9 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -137,39 +135,5 @@ func TestOpenSSLUpstream(t *testing.T) {
 // startNginxTLS is startNginx for TLS.
 func startNginxTLS(t *testing.T, cert, key string) string {
 	t.Helper()
-	program := testenv.Program(t, "nginx")
-	dir, port := t.TempDir(), freePort(t)
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;"
-	}
-	conf := fmt.Sprintf(`%s
-daemon off;
-worker_processes 1;
-error_log stderr warn;
-pid %[2]s/nginx.pid;
-events { worker_connections 1024; }
-http {
-	access_log off;
-	client_body_temp_path %[2]s/body;
-	proxy_temp_path %[2]s/proxy;
-	fastcgi_temp_path %[2]s/fastcgi;
-	uwsgi_temp_path %[2]s/uwsgi;
-	scgi_temp_path %[2]s/scgi;
-	server {
-		listen 127.0.0.1:%[3]d ssl;
-		ssl_certificate %[4]s;
-		ssl_certificate_key %[5]s;
-		location / { default_type text/plain; return 200 "The quick brown fox jumps over the lazy dog.\n"; }
-	}
-}
-`, user, dir, port, cert, key)
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start(t, exec.Command(program, "-p", dir, "-e", "stderr", "-c", file), "nginx")
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	answers(t, addr)
-	return addr
+	return runNginx(t, "ssl", fmt.Sprintf("ssl_certificate %s; ssl_certificate_key %s;", cert, key))
 }

@@ -2,7 +2,6 @@ package datagram
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 
@@ -52,25 +51,9 @@ func TestMulticastOfOneSource(t *testing.T) {
 	})
 }
 
-// multicasting returns an interface for IPv6 groups: most loopbacks are none.
-func multicasting(tb testing.TB) string {
-	tb.Helper()
-	all, err := net.Interfaces()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, i := range all {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 {
-			return i.Name
-		}
-	}
-	testenv.Missing(tb, "no interface for IPv6 multicasts")
-	return ""
-}
-
 // An IPv6 group is joined and left on an interface.
 func TestMulticastIPv6(t *testing.T) {
-	name := multicasting(t)
+	name := testenv.Multicaster(t)
 	eachReal(t, func(s *site) {
 		m := proactor.Membership{Group: netip.MustParseAddr("ff12::77:13"), Interface: name}
 		in := &log{}
