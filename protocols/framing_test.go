@@ -131,6 +131,9 @@ func FuzzFraming(f *testing.F) {
 		f.Add([]byte(seed), uint64(1))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
+		if len(stream) > 8*limit { // says nothing new, and to make it shorter takes the fuzzer longer than all the rest
+			return
+		}
 		for name, framing := range framings() {
 			a, restA, errA := split(framing, stream, rand.New(rand.NewPCG(seed, 1)))
 			b, restB, errB := split(framing, stream, rand.New(rand.NewPCG(seed, 2)))
