@@ -145,6 +145,19 @@ func (b *proxyBelow) FlushSoon() {
 	}
 }
 
+// TellDrained has ResumeWriting called once the queue is short.
+func (b *proxyBelow) TellDrained() bool {
+	d, ok := b.Transport.(transport.DrainTeller)
+	return ok && d.TellDrained()
+}
+
+// EndInput makes LoseConnection close without waiting for the peer.
+func (b *proxyBelow) EndInput() {
+	if e, ok := b.Transport.(transport.InputEnder); ok {
+		e.EndInput()
+	}
+}
+
 // A leftover gives a layer what came behind the header before what comes next.
 type leftover struct {
 	mobius.Protocol
@@ -192,4 +205,6 @@ var (
 	_ transport.Upgrader    = (*proxyFront)(nil)
 	_ transport.Queuer      = (*proxyBelow)(nil)
 	_ transport.FlushSooner = (*proxyBelow)(nil)
+	_ transport.DrainTeller = (*proxyBelow)(nil)
+	_ transport.InputEnder  = (*proxyBelow)(nil)
 )

@@ -41,7 +41,7 @@ func (c *Conn) lose(err error) {
 	case c.ended != nil && c.ended != io.EOF:
 		c.die(Lost, "read", c.ended) // it was to come after the bytes that are dropped now
 		return
-	case c.state == failing, c.state == shut && c.ended != nil:
+	case c.state == failing, c.state == shut && (c.ended != nil || c.flags.has(unawaited)):
 		c.die(Done, "close", closedHere)
 		return
 	case c.state == shut:
@@ -114,7 +114,7 @@ func (c *Conn) flushed() {
 	// end: the Recv tells, or has told.
 	_ = c.l.Sockets().Shutdown(c.recv.Handle)
 	switch {
-	case c.state == losing && c.ended == nil:
+	case c.state == losing && c.ended == nil && !c.flags.has(unawaited):
 		c.enter(lingering)
 	case c.state == losing:
 		c.die(Done, "close", closedHere)

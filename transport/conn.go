@@ -78,6 +78,7 @@ const (
 	halfCloser                   // the protocol is one
 	drainer                      // the protocol is one
 	covered                      // a layer stands on it; see Upgrade
+	unawaited                    // the layer has had the peer's end: no lingering
 )
 
 func (f flags) has(x flags) bool { return f&x != 0 }

@@ -14,8 +14,8 @@ import "time"
 //	shut      ──peer's end──────────────▶ dying
 //
 //	open, readDone, shutting ──LoseConnection, CloseWithError──▶ losing
-//	shut      ──LoseConnection, CloseWithError──▶ lingering
-//	losing    ──flushed, FIN sent───────▶ lingering, or dying if the peer has ended too
+//	shut      ──LoseConnection, CloseWithError──▶ lingering, or dying after EndInput
+//	losing    ──flushed, FIN sent───────▶ lingering, or dying if the peer has ended too, or after EndInput
 //	lingering ──peer's end, deadline────▶ dying
 //
 //	open, shutting, shut     ──write failed────────────────────▶ failing

@@ -23,8 +23,8 @@ type Upgrader interface {
 }
 
 // Upgraded is what a layer finds when it is put on a connection. Below has the
-// ability [Queuer], [DrainTeller] if it tells PauseWriting, and [FlushSooner] if
-// it gathers what is written.
+// ability [Queuer], [DrainTeller] if it tells PauseWriting, [FlushSooner] if
+// it gathers what is written, and [InputEnder] if it waits for the peer's end.
 type Upgraded struct {
 	Below   Transport // the connection without the layer
 	Above   Protocol  // the protocol that it had; the layer tells it what it was told
@@ -52,6 +52,14 @@ type DrainTeller interface {
 	// Options.LowWater, as after a PauseWriting, which does not come then. It
 	// reports false, and does nothing, if the queue is that short now.
 	TellDrained() bool
+}
+
+// An InputEnder is a transport that, once LoseConnection has sent everything,
+// waits for the peer's end before it closes: an ability of Upgraded.Below.
+type InputEnder interface {
+	// EndInput says that the peer's stream has ended within the layer, so that
+	// nothing it may still send counts: LoseConnection does not wait for it.
+	EndInput()
 }
 
 // Upgrade puts a layer on the connection; see [Upgrader].
@@ -154,9 +162,13 @@ func (b *below) TellDrained() bool {
 	return true
 }
 
+// EndInput makes LoseConnection close without waiting for the peer.
+func (b *below) EndInput() { b.flags |= unawaited }
+
 var (
 	_ Transport   = (*below)(nil)
 	_ Queuer      = (*below)(nil)
 	_ FlushSooner = (*below)(nil)
 	_ DrainTeller = (*below)(nil)
+	_ InputEnder  = (*below)(nil)
 )

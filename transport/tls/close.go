@@ -60,8 +60,15 @@ func (y *layer) Detach(func(h proactor.Handle, unread []byte, err error)) error 
 
 // peerEnded acts on the peer's close_notify. (A protocol that is no HalfCloser
 // has written its last: what it wrote is sealed before our close_notify.)
+//
+// What may follow it is to be ignored (RFC 8446, section 6.1), so the transport
+// below does not wait for it: a peer that keeps its socket open after its
+// close_notify keeps nothing open here.
 func (y *layer) peerEnded() {
 	y.flags |= peerDone
+	if e, ok := y.below.(transport.InputEnder); ok {
+		e.EndInput()
+	}
 	y.dropInput()
 	if !y.flags.has(halfCloser) {
 		y.close(transport.Done, "read", io.EOF)

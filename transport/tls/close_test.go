@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +191,44 @@ func TestHalfClosedDeadline(t *testing.T) {
 			t.Errorf("%v, %v", server.err, client.err)
 		}
 	})
+}
+
+// A peer that has sent its close_notify, and keeps its socket open, keeps no
+// connection here: neither one that answers to that by its own end nor one that
+// ends later.
+func TestSocketLeftOpenAfterCloseNotify(t *testing.T) {
+	for name, later := range map[string]bool{"at once": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(s *scene) {
+				s.below.CloseTimeout, s.below.HalfClosedTimeout = time.Hour, time.Hour
+				server, client := s.both()
+				var p transport.Protocol = server
+				if later {
+					p = half{server}
+				}
+				s.pair(p, half{client})
+				s.until("the handshake", func() bool { return client.shaken() && server.shaken() })
+				y := client.t.(*Conn).y
+				y.flags |= busy
+				if err := y.tc.CloseWrite(); err != nil {
+					t.Error(err)
+				}
+				y.flags &^= busy
+				if later {
+					s.until("the end of its stream", func() bool { return strings.Contains(server.story(), "read-lost") })
+					server.write("the last word")
+					server.t.LoseWriteConnection()
+				}
+				s.until("the server's end", server.lost)
+				server.ended(transport.Done, "read")
+				s.until("the client's end", func() bool { return client.lost() || strings.Contains(client.story(), "read-lost") })
+				if later && client.got.String() != "the last word" {
+					t.Errorf("the client got %q", client.got.String())
+				}
+				s.cut(client).AbortConnection()
+			})
+		})
+	}
 }
 
 // Detach is refused, whoever asks, and changes nothing.
