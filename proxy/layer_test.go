@@ -4,7 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -42,6 +45,37 @@ func TestLayered(t *testing.T) {
 			!strings.HasPrefix(r.UpstreamURL(), want[s.ways.server]) || s.p.URLs()[0] != r.ListenerURL() {
 			s.Errorf("the URLs are %s, %s and %s", r.ListenerURL(), r.UpstreamURL(), s.p.URLs())
 		}
+	})
+}
+
+// A client that has sent its close_notify, and keeps its socket, has ended: once
+// the upstream has, too, nothing waits for the client.
+func TestClientKeepsItsSocketAfterCloseNotify(t *testing.T) {
+	backends.EachReal(t, func(w *backends.World) {
+		s := newLayered(w, ways{client: true})
+		s.start(Options{HalfClosedTimeout: time.Hour})
+		raw, err := net.Dial("tcp", s.p.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		heard := make(chan string, 1)
+		go func() {
+			c := tls.Client(raw, s.client)
+			c.Write([]byte("question"))
+			c.CloseWrite()
+			answer, err := io.ReadAll(c)
+			heard <- fmt.Sprintf("%s, %v", answer, err)
+		}()
+		s.Until("accepted upstream", func() bool { return len(s.accepted) == 1 && s.accepted[0].ended })
+		s.accepted[0].hears("question")
+		s.accepted[0].say("answer")
+		s.accepted[0].t.LoseConnection()
+		s.report(1, Done, Nobody)
+		if got := <-heard; got != "answer, <nil>" {
+			t.Errorf("the client heard %s", got)
+		}
+		s.drained()
 	})
 }
 
