@@ -52,6 +52,7 @@ func (f *fake) Cancel(op *proactor.Op) {
 func (f *fake) Resume(*proactor.Op)                                {}
 func (f *fake) Hold(*proactor.Op, proactor.Evictor) *proactor.Hold { return nil }
 func (f *fake) Token(proactor.Handle) *proactor.Token              { return nil }
+func (f *fake) WriteFrom() int                                     { return 1 }
 func (f *fake) TryWrite(proactor.Handle, [][]byte) (int, error)    { return 0, nil }
 func (f *fake) Now() time.Duration                                 { return f.clock }
 func (f *fake) Stats() proactor.Stats                              { return proactor.Stats{Ops: len(f.ops)} }

@@ -147,6 +147,14 @@ func (l *Loop) Submit(op *proactor.Op) {
 	l.b.Submit(op)
 }
 
+// WriteFrom is from how many bytes on TryWrite costs less than a Send; see
+// [proactor.Backend].
+func (l *Loop) WriteFrom() int { return l.b.WriteFrom() }
+
+// TryWrite writes what the kernel takes now; see [proactor.Backend]. On the loop
+// only while it keeps h's token and no Send is active.
+func (l *Loop) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) { return l.b.TryWrite(h, bufs) }
+
 // Cancel asks op to end; see [proactor.Backend].
 func (l *Loop) Cancel(op *proactor.Op) { l.b.Cancel(op) }
 

@@ -127,6 +127,11 @@ type Backend interface {
 	// while it was open.
 	Token(h Handle) *Token
 
+	// WriteFrom is from how many bytes on the loop's own TryWrite at the end of a
+	// turn costs less than a Send: 1 where a Send makes that system call as well,
+	// more where a Poll makes many Sends' together. It does not change.
+	WriteFrom() int
+
 	// TryWrite makes one non-blocking write of bufs, by whoever has entered
 	// h's token (or by the loop, which keeps it), and returns how many bytes
 	// the kernel took: fewer than all, and 0, with a nil error when it takes

@@ -46,6 +46,7 @@ type Options struct {
 	Handles        int // open handles of each backend; default 65536
 	DatagramSize   int // bytes of a datagram that one RecvFrom lends at most; default 65536
 	DatagramBuffer int // datagrams that wait on one socket; default 256
+	WriteFrom      int // bytes from which on a loop writes by TryWrite; drawn with the faults, default 16384
 
 	// Hosts is what LookupHost knows, beside numeric addresses and localhost.
 	Hosts map[string][]netip.Addr
@@ -68,6 +69,7 @@ func (o *Options) fill() {
 		draw(&o.Buffers, 2, 4, 16, 64)
 		draw(&o.BufferSize, 512, 4096, 65536, 65536)
 		draw(&o.StreamBuffer, 4608, 16384, 65536, 65536) // 4608: the least SO_SNDBUF (socket(7))
+		draw(&o.WriteFrom, 1, 1000, 16384, 1<<30)
 	}
 	def := func(p *int, v int) {
 		if *p <= 0 {
@@ -81,6 +83,7 @@ func (o *Options) fill() {
 	def(&o.Handles, 64<<10)
 	def(&o.StreamBuffer, 64<<10)
 	def(&o.DatagramBuffer, 256)
+	def(&o.WriteFrom, 16<<10)
 }
 
 // A Net is one simulated network with its clock. Its methods may be called

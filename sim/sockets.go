@@ -227,6 +227,9 @@ func (b *Backend) Token(h proactor.Handle) *proactor.Token {
 	return &p.token
 }
 
+// WriteFrom returns what the seed has drawn, or Options say.
+func (b *Backend) WriteFrom() int { return b.net.o.WriteFrom }
+
 // TryWrite makes one write of bufs now. Any goroutine that has the token.
 func (b *Backend) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	n := b.net

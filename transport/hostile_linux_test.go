@@ -24,12 +24,13 @@ var hostile = []struct {
 }{
 	{"uring, plain, 2 buffers to hold", 50_000, true,
 		onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 8192, Plain: true})},
-	{"uring, incremental, 2 buffers", 50_000, true, onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 16384})},
-	{"uring, plain, 2 buffers of 64 bytes", 3000, false, onRing(uring.Options{Buffers: 2, BufferSize: 64, Plain: true})},
+	{"uring, incremental, 2 buffers", 50_000, true,
+		onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 16384, WriteFrom: 1 << 30})},
+	{"uring, plain, 2 buffers of 64 bytes", 3000, false, onRing(uring.Options{Buffers: 2, BufferSize: 64, Plain: true, WriteFrom: 1})},
 	{"uring, plain", 50_000, false, onRing(uring.Options{Plain: true})},
 	{"epoll, 2 buffers to hold", 50_000, true,
 		onEpoll(epoll.Options{Events: 2, Buffers: 2, ReadBuffer: 8192, Holds: 1, WriteBudget: 1000})},
-	{"epoll, byte by byte", 300, false, onEpoll(epoll.Options{Events: 1, ReadBuffer: 7, WriteBudget: 1})},
+	{"epoll, byte by byte", 300, false, onEpoll(epoll.Options{Events: 1, ReadBuffer: 7, WriteBudget: 1, WriteFrom: 1 << 30})},
 }
 
 func onRing(o uring.Options) func() (proactor.Backend, error) {

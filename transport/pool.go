@@ -46,7 +46,8 @@ const (
 	owned             // the user's, by WriteOwned
 )
 
-// A vector is the Bufs of a send.
+// A vector is the pieces of a send: the first is its Buf, the others are its
+// Bufs.
 type vector struct {
 	next *vector
 	n    int // pieces in use
@@ -61,6 +62,9 @@ const maxPieces = 64
 type pool struct {
 	lent   lent
 	orphan *proactor.Hold // evicted before its holder knew of it
+
+	writeFrom int       // from how many bytes on output is written at once, without a Send
+	one       [1][]byte // such output, if it has one piece
 
 	free   [classes]*segment
 	bytes  int // of memory in free
@@ -86,7 +90,7 @@ type lent struct {
 type poolKey struct{}
 
 func poolOf(l *loop.Loop) *pool {
-	return l.Local(poolKey{}, func() any { return new(pool) }).(*pool)
+	return l.Local(poolKey{}, func() any { return &pool{writeFrom: l.WriteFrom()} }).(*pool)
 }
 
 // get returns a segment of a class.

@@ -169,8 +169,42 @@ func (c *Conn) transmit() {
 		c.attach()
 	}
 	c.rest = c.flying
+	if c.flying >= c.pool.writeFrom && c.send.Msg == nil && c.send.Pin == nil && c.writeNow(limit) {
+		return
+	}
 	c.l.Submit(&c.send)
 	c.watch()
+}
+
+// writeNow writes what has been gathered, and reports whether no Send is
+// needed any more. If it is, for what the kernel had no room for, it has been
+// prepared.
+func (c *Conn) writeNow(limit int) bool {
+	n, err := c.l.TryWrite(c.send.Handle, c.pieces())
+	short := err == nil && n < c.flying
+	c.send.N, c.send.Err = n, err
+	switch {
+	case !c.taken(&c.send):
+		return true
+	case c.out.n == 0:
+		c.flushed()
+		return true
+	case !short:
+		c.l.AtTurnEnd(&c.flush) // others have their turn
+		return true
+	}
+	c.gather(limit)
+	c.rest = c.flying
+	return false
+}
+
+// pieces returns what has been gathered as one list.
+func (c *Conn) pieces() [][]byte {
+	if c.vec != nil {
+		return c.vec.bufs[:c.vec.n]
+	}
+	c.pool.one[0] = c.send.Buf
+	return c.pool.one[:]
 }
 
 // gather makes the send's pieces from the head of the queue.
@@ -185,6 +219,7 @@ func (c *Conn) gather(limit int) {
 		return
 	}
 	v := c.pool.getVector()
+	v.bufs[0], v.n = c.send.Buf, 1
 	for s = s.next; s != nil && v.n < maxPieces && c.flying < limit && !c.pinnable(s); s = s.next {
 		b := s.bytes
 		if len(b) > limit-c.flying {
@@ -194,11 +229,18 @@ func (c *Conn) gather(limit int) {
 		v.n++
 		c.flying += len(b)
 	}
-	c.vec, c.send.Bufs = v, v.bufs[:v.n]
+	c.vec, c.send.Bufs = v, v.bufs[1:v.n]
 }
 
 // sent takes the result of the Send.
 func (c *Conn) sent(op *proactor.Op) {
+	if c.taken(op) && (c.out.n > 0 || c.state.in(flushable)) {
+		c.l.AtTurnEnd(&c.flush)
+	}
+}
+
+// taken accounts for what the kernel took, and reports whether writing goes on.
+func (c *Conn) taken(op *proactor.Op) bool {
 	if c.vec != nil {
 		c.pool.putVector(c.vec)
 		c.vec = nil
@@ -209,19 +251,17 @@ func (c *Conn) sent(op *proactor.Op) {
 	c.consume(op.N)
 	c.evictAsked()
 	if !c.state.in(alive) {
-		return
+		return false
 	}
 	if op.N > 0 {
 		c.progress(paced | flushing)
 	}
 	if op.Err != nil && op.Err != proactor.ErrCanceled {
 		c.writeFailed(op.Err)
-		return
+		return false
 	}
 	c.drained()
-	if c.out.n > 0 || c.state.in(flushable) {
-		c.l.AtTurnEnd(&c.flush)
-	}
+	return c.state.in(alive)
 }
 
 // consume takes n bytes off the head of the queue.

@@ -272,7 +272,9 @@ func TestReleasedTellsOfCopies(t *testing.T) {
 // While a connection is being closed one send is small, since on some backends
 // only its end is progress.
 func TestSendsAreSmallAtTheEnd(t *testing.T) {
-	w := newWorld(t, quiet(1))
+	o := quiet(1)
+	o.WriteFrom = 1 << 30 // Sends only
+	w := newWorld(t, o)
 	s, c := w.rec("server"), w.rec("client")
 	w.pair(s, c, nil)
 	c.c.PauseReading()

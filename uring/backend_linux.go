@@ -113,6 +113,9 @@ type after struct {
 // Name implements proactor.Backend.
 func (b *Backend) Name() string { return "uring" }
 
+// WriteFrom implements proactor.Backend.
+func (b *Backend) WriteFrom() int { return b.o.WriteFrom }
+
 // Now implements proactor.Backend.
 func (b *Backend) Now() time.Duration { return time.Since(b.start) }
 

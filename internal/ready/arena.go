@@ -18,10 +18,13 @@ type arena struct {
 	limit   int // buffers at most
 	tag     uint32
 	buffers []buffer
-	free    []uint32 // buffers that nobody holds, beside the current one
+	free    []uint32 // buffers with memory that nobody holds, beside the current one; the last used on top
+	bare    []uint32 // buffers that have given their memory back
 	current int      // -1 before the first
 	off     int      // where the current one is free from
 	pinned  int      // buffers with holds
+	low     int      // the fewest that were free since the last trim
+	rounds  int      // buffers made current since then
 }
 
 type buffer struct {
@@ -29,8 +32,13 @@ type buffer struct {
 	holds int
 }
 
-// keptFree is how many free buffers keep their memory.
-const keptFree = 4
+// After thrift buffers of which some were never needed, half of those give
+// their memory back, but keptFree of them. (Given back at once it would be asked for
+// again in the next turn: with 50 echoes of 16 KiB that doubled the cost.)
+const (
+	thrift   = 1024
+	keptFree = 4
+)
 
 func newArena(size, limit int, tag uint32) arena {
 	return arena{size: size, limit: limit, tag: tag, current: -1}
@@ -60,17 +68,34 @@ func (a *arena) advance() bool {
 	case len(a.free) > 0:
 		a.current = int(a.free[len(a.free)-1])
 		a.free = a.free[:len(a.free)-1]
+	case len(a.bare) > 0:
+		a.current = int(a.bare[len(a.bare)-1])
+		a.bare = a.bare[:len(a.bare)-1]
+		a.buffers[a.current].mem = make([]byte, a.size)
 	case len(a.buffers) < a.limit:
-		a.buffers = append(a.buffers, buffer{})
+		a.buffers = append(a.buffers, buffer{mem: make([]byte, a.size)})
 		a.current = len(a.buffers) - 1
 	default:
 		return false
 	}
-	if b := &a.buffers[a.current]; b.mem == nil {
-		b.mem = make([]byte, a.size)
-	}
 	a.off = 0
+	a.low = min(a.low, len(a.free))
+	if a.rounds++; a.rounds == thrift {
+		a.trim()
+	}
 	return true
+}
+
+// trim gives memory back that has not been needed of late.
+func (a *arena) trim() {
+	if n := (a.low - keptFree + 1) / 2; n > 0 {
+		for _, index := range a.free[:n] {
+			a.buffers[index].mem = nil
+		}
+		a.bare = append(a.bare, a.free[:n]...)
+		a.free = a.free[:copy(a.free, a.free[n:])]
+	}
+	a.low, a.rounds = len(a.free), 0
 }
 
 // hold pins n bytes from the front of what room has returned last, and returns
@@ -94,9 +119,6 @@ func (a *arena) release(index uint32) {
 	a.pinned--
 	if int(index) == a.current {
 		return // room will start at its front
-	}
-	if len(a.free) >= keptFree {
-		b.mem = nil
 	}
 	a.free = append(a.free, index)
 }

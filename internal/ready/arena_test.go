@@ -110,3 +110,39 @@ func TestHoldsBeyondTheCapAreAskedBackOldestFirst(t *testing.T) {
 		t.Errorf("asked %d of 5 with a cap of 3", len(asked))
 	}
 }
+
+// A turn that holds many buffers and gives them back, again and again, asks for
+// their memory once; when fewer are needed it is given back in the end.
+func TestFreeBuffersKeepTheirMemory(t *testing.T) {
+	a := newArena(6400, 64, 0)
+	turn := func(buffers int) {
+		var held []uint32
+		for range buffers {
+			a.room(6400)
+			held = append(held, a.hold(6400))
+		}
+		for _, i := range held {
+			a.release(i)
+		}
+	}
+	turn(40)
+	if n := testing.AllocsPerRun(100, func() { turn(40) }); n >= 40 {
+		t.Errorf("%v allocations a turn of 40 buffers: their memory was given back", n)
+	}
+	for range 40 * thrift {
+		turn(2)
+	}
+	with := 0
+	for _, b := range a.buffers {
+		if b.mem != nil {
+			with++
+		}
+	}
+	if with > 2*keptFree || len(a.free)+len(a.bare)+1 != len(a.buffers) || len(a.buffers) != 40 {
+		t.Errorf("%d of %d buffers have memory, %d free, %d bare", with, len(a.buffers), len(a.free), len(a.bare))
+	}
+	turn(64)
+	if a.pinned != 0 || len(a.buffers) != 64 {
+		t.Errorf("%d pinned of %d", a.pinned, len(a.buffers))
+	}
+}

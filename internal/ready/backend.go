@@ -108,6 +108,10 @@ func (b *Backend) Stats() proactor.Stats {
 	return s
 }
 
+// WriteFrom implements proactor.Backend: a Send is this system call and a
+// completion.
+func (b *Backend) WriteFrom() int { return b.o.WriteFrom }
+
 // Submit implements proactor.Backend.
 func (b *Backend) Submit(op *proactor.Op) {
 	d := b.desc(op.Handle)

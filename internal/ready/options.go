@@ -9,6 +9,7 @@ type Options struct {
 	Datagram    int // bytes that a RecvFrom lends at most, of a datagram or of several joined; default 64 KiB
 	Holds       int // live holds from which on the oldest are asked back; default 65536
 	WriteBudget int // bytes that one write hands to the kernel at most; default 1 MiB
+	WriteFrom   int // bytes from which on a loop writes its output without a Send; default 1
 	Work        int // goroutines for OpWork at most; default 64
 	WorkQueue   int // OpWorks that wait for one at most; default 4096
 	Pipes       int // pipes for bulk relays at most; default 64, negative: none
@@ -54,6 +55,7 @@ func (o Options) withDefaults() Options {
 	set(&o.Datagram, defaultDatagram)
 	set(&o.Holds, defaultHolds)
 	set(&o.WriteBudget, defaultWriteBudget)
+	set(&o.WriteFrom, 1)
 	set(&o.Pipes, defaultPipes)
 	set(&o.PipeSize, defaultPipeSize)
 	return o

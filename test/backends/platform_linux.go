@@ -20,8 +20,9 @@ func hostile() []Backend {
 		{Name: "uring", Limits: "incremental, 2 buffers",
 			Open: onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 16384})},
 		{Name: "uring", Limits: "plain, 2 buffers of 64 bytes",
-			Open: onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 64, Plain: true})},
-		{Name: "epoll", Limits: "one event, few bytes", Open: onEpoll(epoll.Options{Events: 1, ReadBuffer: 7, WriteBudget: 3})},
+			Open: onRing(uring.Options{Entries: 4, CQEntries: 8, Buffers: 2, BufferSize: 64, Plain: true, WriteFrom: 1})},
+		{Name: "epoll", Limits: "one event, few bytes",
+			Open: onEpoll(epoll.Options{Events: 1, ReadBuffer: 7, WriteBudget: 3, WriteFrom: 1 << 30})},
 	}
 }
 

@@ -84,6 +84,9 @@ func (s stream) tryAll(seed uint64, off int64, n int) {
 
 func s7aTryWriteTakesWhatFits(w *world) {
 	a, b, _ := w.connectWith(small)
+	if from := a.d.b.WriteFrom(); from < 1 || from != a.d.b.WriteFrom() {
+		w.Errorf("WriteFrom is %d, want one positive number", from)
+	}
 	total := int64(w.size(4 << 20))
 	buf := made(2, 0, int(total))
 	sent, empty := 0, false

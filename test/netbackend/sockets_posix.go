@@ -266,6 +266,9 @@ func (b *Backend) Token(h proactor.Handle) *proactor.Token {
 	return nil
 }
 
+// WriteFrom implements proactor.Backend.
+func (b *Backend) WriteFrom() int { return 4096 }
+
 // TryWrite implements proactor.Backend.
 func (b *Backend) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	c, err := b.stream(h)
