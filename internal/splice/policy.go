@@ -2,8 +2,10 @@ package splice
 
 // A Policy decides, from how much a relay finds to read at a time, whether it
 // copies or splices. Splicing costs two system calls and some page handling
-// per piece, but nothing per byte; so it begins to pay at about 100 KiB, on
-// loopback, where bytes that are copied stay in the cache. The zero value copies.
+// per piece, but nothing per byte: at 16 KiB both cost the same, at 32 KiB
+// splicing a fifth less, at 64 KiB a third (bench/RESULTS.md; on loopback the peers pay for a
+// part of that, since pages that are on their way to somebody else cannot be
+// used again). The zero value copies.
 type Policy struct {
 	score int8
 	bulk  bool
@@ -12,8 +14,8 @@ type Policy struct {
 // What counts as a large piece, and how many more large pieces than others
 // make a relay bulk. Pieces in between change nothing.
 const (
-	largePiece = 96 << 10
-	smallPiece = 32 << 10
+	largePiece = 32 << 10
+	smallPiece = 16 << 10
 	enough     = 3
 )
 
