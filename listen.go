@@ -128,6 +128,16 @@ func (r *Reactor) on(l *Loop, f func()) error {
 	return nil
 }
 
+// On runs f on l's goroutine, one of the reactor's, and returns when it has
+// returned. Before Run that is the caller's, one caller at a time, and Run waits
+// for it. An error says that f does not run: ErrStopped, or [ErrNotRunning] after
+// a Crash. Any goroutine; on l's own it calls f.
+func (r *Reactor) On(l *Loop, f func()) error { return r.on(l, f) }
+
+// NextLoop returns the loop that the next connection is to live on: on the
+// goroutine of a loop that one, else one of the loops in turn.
+func (r *Reactor) NextLoop() *Loop { return r.dialer() }
+
 // before runs f if Run has not been called, and reports whether it did.
 func (r *Reactor) before(f func()) (did bool) {
 	if !r.in(fresh) {

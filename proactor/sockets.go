@@ -8,8 +8,8 @@ import (
 )
 
 // Sockets makes, configures and closes handles, without an Op and without
-// blocking (LookupHost excepted). All but LookupHost are for the loop's
-// goroutine, or for any before the first Poll.
+// blocking (LookupHost excepted). All but LookupHost and Number are for the
+// loop's goroutine, or for any before the first Poll.
 type Sockets interface {
 	// Stream returns a stream socket that may Connect to an address of
 	// remote's network, bound to o.Local if that is valid. o may be nil.
@@ -87,6 +87,12 @@ type Sockets interface {
 	// backend moves to another by Detach and Adopt.
 	Detach(h Handle) (int, error)
 
+	// Number returns the number of h's descriptor, which stays the backend's:
+	// for system calls that this interface does not have. It is another's once h
+	// is closed or detached, so the caller sees to it that this does not happen
+	// meanwhile. ErrUnsupported where there are no numbers (sim). Any goroutine.
+	Number(h Handle) (int, error)
+
 	// Duplicate returns a descriptor more of what fd is, CLOEXEC, the caller's
 	// (dup(2)).
 	Duplicate(fd int) (int, error)
@@ -141,6 +147,8 @@ type SocketOptions struct {
 	FreeBind  bool    // bind to an address that this host does not have, or not yet (IP_FREEBIND, ip(7))
 	V6Only    Switch  // an IPv6 socket takes IPv6 only (IPV6_V6ONLY, ipv6(7)); default: off for the wildcard, else on
 
+	Control Controller // Stream, Listen, Packet: has a say before the socket is bound
+
 	Delay             Switch        // TCP: Nagle's algorithm (TCP_NODELAY is off while this is on); default off
 	KeepAlive         time.Duration // TCP: idle time before the first probe; default 15 s, negative: off (TCP_KEEPIDLE)
 	KeepAliveInterval time.Duration // TCP: time between probes; default: KeepAlive (TCP_KEEPINTVL)
@@ -167,6 +175,15 @@ type SocketOptions struct {
 	RecvLocal        Switch // Info.Local and Info.Interface (IP_PKTINFO, IPV6_RECVPKTINFO)
 	RecvCredentials  Switch // unix: Info.Credentials (SO_PASSCRED)
 	SegmentedReceive Switch // several datagrams of one sender come as one: Msg.SegmentSize (UDP_GRO, Linux 5.0); see ErrSegments
+}
+
+// A Controller sets options that SocketOptions does not have.
+type Controller interface {
+	// Control is called with the number of a descriptor that was just made,
+	// before it is bound. An error of it is that of whoever makes the socket. It
+	// must not block, nor close the descriptor. Where there are no numbers (sim) it
+	// is not called: there the error is ErrUnsupported. Loop goroutine.
+	Control(fd int) error
 }
 
 // A Membership is what Join joins.

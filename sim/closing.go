@@ -203,6 +203,9 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 	return b.net.newFile(s), nil
 }
 
+// Number is not for virtual descriptors, which no system call knows.
+func (b *Backend) Number(proactor.Handle) (int, error) { return -1, proactor.ErrUnsupported }
+
 // Duplicate returns another virtual descriptor of the same file.
 func (b *Backend) Duplicate(fd int) (int, error) {
 	b.net.mu.Lock()

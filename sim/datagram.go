@@ -49,6 +49,9 @@ func (b *Backend) Packet(local proactor.Address, o *proactor.SocketOptions) (pro
 	if local.Kind() != proactor.UDP && local.Kind() != proactor.Unixgram {
 		return 0, proactor.Address{}, syscall.EAFNOSUPPORT
 	}
+	if err := controls(o); err != nil {
+		return 0, proactor.Address{}, err
+	}
 	s := b.net.newSocket(aPacket)
 	s.mail = &mailbox{}
 	if o != nil {

@@ -14,11 +14,23 @@ import (
 // somaxconn is the longest backlog (listen(2)).
 const somaxconn = 4096
 
+// controls returns why a socket cannot be made as o says: there is no number
+// that its Control could do anything with.
+func controls(o *proactor.SocketOptions) error {
+	if o != nil && o.Control != nil {
+		return proactor.ErrUnsupported
+	}
+	return nil
+}
+
 // Stream returns a stream socket that may Connect.
 func (b *Backend) Stream(remote proactor.Address, o *proactor.SocketOptions) (proactor.Handle, error) {
 	b.net.mu.Lock()
 	defer b.net.mu.Unlock()
 	if err := b.mayOpen(); err != nil {
+		return 0, err
+	}
+	if err := controls(o); err != nil {
 		return 0, err
 	}
 	s := b.net.newSocket(aStream)
@@ -72,6 +84,9 @@ func (b *Backend) Listen(local proactor.Address, o *proactor.SocketOptions) (pro
 	defer b.net.mu.Unlock()
 	if local.Kind() != proactor.TCP && local.Kind() != proactor.Unix {
 		return 0, proactor.Address{}, syscall.EAFNOSUPPORT
+	}
+	if err := controls(o); err != nil {
+		return 0, proactor.Address{}, err
 	}
 	s := b.net.newSocket(aListener)
 	s.listen = &listener{limit: somaxconn}

@@ -106,6 +106,14 @@ func (s *Sockets) Detach(h proactor.Handle) (int, error) {
 	return int(h.Index()), nil
 }
 
+// Number implements proactor.Sockets. Any goroutine.
+func (s *Sockets) Number(h proactor.Handle) (int, error) {
+	if s.Lookup(h) == nil {
+		return -1, proactor.ErrClosed
+	}
+	return int(h.Index()), nil
+}
+
 // Duplicate implements proactor.Sockets.
 func (s *Sockets) Duplicate(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)

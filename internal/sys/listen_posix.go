@@ -67,6 +67,7 @@ func (s *Sockets) Listen(local proactor.Address, o *proactor.SocketOptions) (pro
 	var fd int
 	var err error
 	l := &listener{network: local.Kind(), options: *o}
+	l.options.Control = nil // not for connections
 	domain := Domain(local)
 	switch {
 	case local.Kind() == proactor.Unix:

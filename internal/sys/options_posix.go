@@ -28,7 +28,10 @@ func applyNew(fd, domain int, network proactor.Network, o *proactor.SocketOption
 			return err
 		}
 	}
-	return applyShared(fd, domain, network, o)
+	if err := applyShared(fd, domain, network, o); err != nil || o.Control == nil {
+		return err
+	}
+	return o.Control.Control(fd)
 }
 
 // applyLive sets those options of o that are not zero.

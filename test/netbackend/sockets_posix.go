@@ -227,6 +227,9 @@ func (b *Backend) CloseFD(h proactor.Handle) error {
 	return nil
 }
 
+// Number is not for sockets of package net.
+func (b *Backend) Number(proactor.Handle) (int, error) { return -1, proactor.ErrUnsupported }
+
 // Adopt implements proactor.Sockets.
 func (b *Backend) Adopt(int) (proactor.Handle, error) { return 0, proactor.ErrUnsupported }
 

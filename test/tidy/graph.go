@@ -37,8 +37,10 @@ mobius < protocols < policies;
 github.com/pires/go-proxyproto < policies;
 policies < endpoint;
 mobius, flow, sim < fake;
+mobius < netconn;
 
 # What only tests import.
+NONE < golang.org/x/net/nettest;
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
 loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;

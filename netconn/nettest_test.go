@@ -1,0 +1,155 @@
+package netconn
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/net/nettest"
+
+	"mobius"
+	"mobius/internal/testenv"
+	"mobius/proactor"
+	"mobius/test/backends"
+)
+
+// everyBackend runs f on a running reactor of every real backend, also with
+// tiny limits.
+func everyBackend(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
+	for _, b := range append(backends.Real(), backends.Hostile()...) {
+		t.Run(b.Name+b.Limits, func(t *testing.T) {
+			testenv.Leaks(t)
+			f(t, running(t, b, 1).Reactor)
+		})
+	}
+}
+
+// running returns a reactor that runs until the test's end, and must then have
+// no handle or hold left.
+func running(t testing.TB, b backends.Backend, loops int) *Runner {
+	t.Helper()
+	o := mobius.Options{Loops: loops, Logger: slog.New(slog.DiscardHandler)}
+	o.Open = func(int) (proactor.Backend, error) { return b.Open() }
+	r, err := Start(o)
+	if err != nil {
+		testenv.Missing(t, "%s: %v", b.Name, err)
+	}
+	if r.Backend().Name != b.Name {
+		t.Fatalf("the backend is %s, want %s", r.Backend().Name, b.Name)
+	}
+	t.Cleanup(func() {
+		for _, l := range r.Loops() {
+			var s proactor.Stats
+			clean := func() bool {
+				if err := r.On(l, func() { s = l.Backend().Stats() }); err != nil {
+					t.Fatal(err)
+				}
+				return s.Handles == 0 && s.Holds == 0 && l.Members() == 0
+			}
+			if !testenv.Becomes(testenv.Patience(), clean) {
+				t.Errorf("left at the end: %d handles, %d holds, %d members", s.Handles, s.Holds, l.Members())
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return r
+}
+
+// pair returns the two ends of a connection.
+func pair(t testing.TB, r *mobius.Reactor, network, address string) (client, server net.Conn) {
+	t.Helper()
+	client, server, err := connected(r, network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+func connected(r *mobius.Reactor, network, address string) (client, server net.Conn, err error) {
+	n, err := Listen(r, network, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer n.Close()
+	if client, err = Dial(r, network, n.Addr().String()); err != nil {
+		return nil, nil, err
+	}
+	if server, err = n.Accept(); err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	return client, server, nil
+}
+
+// A buffered connection has buffers of its own in the kernel.
+type buffered interface {
+	SetReadBuffer(bytes int) error
+	SetWriteBuffer(bytes int) error
+}
+
+// narrow makes the kernel's buffers of a connection small, so that they are
+// full soon.
+func narrow(conns ...net.Conn) error {
+	var failed error
+	for _, c := range conns {
+		failed = errors.Join(failed, c.(buffered).SetReadBuffer(4096), c.(buffered).SetWriteBuffer(4096))
+	}
+	return failed
+}
+
+func piped(client, server net.Conn, err error) (net.Conn, net.Conn, func(), error) {
+	if _, ok := client.(buffered); ok && err == nil {
+		err = narrow(client, server)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return client, server, func() { client.Close(); server.Close() }, nil
+}
+
+func TestNettestTCP(t *testing.T) {
+	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
+		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+			return piped(connected(r, "tcp", "127.0.0.1:0"))
+		})
+	})
+}
+
+func TestNettestUNIX(t *testing.T) {
+	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
+		at := filepath.Join(t.TempDir(), "s")
+		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+			return piped(connected(r, "unix", at))
+		})
+	})
+}
+
+// beyondTLS are the cases, by their order, in which a Write times out and the
+// connection is to go on: crypto/tls says of itself that it cannot (tls.Conn,
+// SetWriteDeadline), on package net neither.
+var beyondTLS = map[int]bool{7: true, 9: true} // PastTimeout, FutureTimeout
+
+func TestNettestTLS(t *testing.T) {
+	ca := testenv.NewCA(t)
+	own := &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1")}}
+	trusting := &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"}
+	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
+		made := 0
+		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+			client, server, err := connected(r, "tcp", "127.0.0.1:0")
+			if made++; err != nil || beyondTLS[made] {
+				return piped(client, server, err)
+			}
+			c, s := tls.Client(client, trusting), tls.Server(server, own)
+			shaken := make(chan error, 1)
+			go func() { shaken <- s.Handshake() }()
+			return piped(c, s, errors.Join(c.Handshake(), <-shaken))
+		})
+	})
+}

@@ -1,0 +1,35 @@
+package netconn
+
+import (
+	"context"
+
+	"mobius"
+)
+
+// A Runner is a reactor that runs.
+type Runner struct {
+	*mobius.Reactor
+	ran chan error
+}
+
+// Start makes a reactor and runs it on goroutines of its own, for programs that
+// have no other use for it than this package's.
+func Start(o mobius.Options) (*Runner, error) {
+	r, err := mobius.New(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Runner{Reactor: r, ran: make(chan error, 1)}
+	go func() { s.ran <- r.Run(context.Background()) }()
+	return s, nil
+}
+
+// Close stops the reactor and waits for its end: connections and listeners that
+// are still there then fail with [mobius.ErrStopped] as the cause. It returns
+// what Run has returned. It is called once.
+func (s *Runner) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.Shutdown(ctx)
+	return <-s.ran
+}

@@ -1,0 +1,69 @@
+package netconn
+
+import "mobius/loop"
+
+// A waiter is where one goroutine waits. Its owner's mutex guards waiting;
+// whoever clears it, and nobody else, wakes the goroutine, once.
+type waiter struct {
+	ch      chan struct{}
+	waiting bool
+	next    *waiter // in a waking
+}
+
+func (w *waiter) init() { w.ch = make(chan struct{}, 1) }
+
+// wake lets the goroutine go on, if one waits. The owner's mutex is held.
+func (w *waiter) wake() {
+	if w.waiting {
+		w.waiting = false
+		w.ch <- struct{}{}
+	}
+}
+
+// A waking is who is to be woken at the end of a loop's turn: all that the
+// turn has something for, at once, since a woken goroutine may start a thread,
+// which is better done once than in between.
+type waking struct {
+	l          *loop.Loop
+	flush      loop.Flush
+	head, tail *waiter
+}
+
+type wakingKey struct{}
+
+// wakingOf returns that of l. Loop goroutine.
+func wakingOf(l *loop.Loop) *waking {
+	return l.Local(wakingKey{}, func() any {
+		k := &waking{l: l}
+		k.flush.Owner = k
+		return k
+	}).(*waking)
+}
+
+// later wakes w at the end of the turn, if a goroutine waits. The owner's
+// mutex is held, on the loop's goroutine.
+func (k *waking) later(w *waiter) {
+	if !w.waiting {
+		return
+	}
+	w.waiting = false
+	if k.tail == nil {
+		k.head = w
+		k.l.AtTurnEnd(&k.flush)
+	} else {
+		k.tail.next = w
+	}
+	k.tail = w
+}
+
+// Flush wakes them. A waiter may be in use again as soon as it is woken.
+func (k *waking) Flush() {
+	w := k.head
+	k.head, k.tail = nil, nil
+	for w != nil {
+		next := w.next
+		w.next = nil
+		w.ch <- struct{}{}
+		w = next
+	}
+}

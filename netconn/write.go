@@ -1,0 +1,201 @@
+package netconn
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"mobius/proactor"
+)
+
+// A writer is the sending half of a Conn. Whoever has the turn writes to the
+// socket himself, between Enter and Leave of the stream's write token. What the
+// socket does not take the loop sends, and has the token meanwhile.
+type writer struct {
+	turn sync.Mutex // held by the goroutine that writes, also while it waits
+	vec  [1][]byte  // of the goroutine that has the turn
+
+	mu       sync.Mutex // guards the rest
+	w        waiter
+	stage    stage
+	abort    bool     // the Send is to end early
+	rest     []byte   // wanted: what the loop is to send first,
+	more     [][]byte // and then
+	n        int      // sent: how much of it
+	err      error
+	shut     bool // CloseWrite
+	deadline deadline
+}
+
+// A stage is where the loop's part of one write is.
+//
+//	none ──socket full──▶ wanted ──loop──▶ sending ──completion──▶ sent ──▶ none
+//	                        └──────abort, loop is over──────────────▲
+type stage uint8
+
+const (
+	none    stage = iota // the goroutines write themselves
+	wanted               // the loop is asked to send rest and more
+	sending              // it does
+	sent                 // n and err say how it went
+)
+
+func (w *writer) init() {
+	w.w.init()
+	w.deadline.mu, w.deadline.missed = &w.mu, w.w.wake
+}
+
+// Write writes p, and waits until the kernel has taken all of it. Writes of
+// several goroutines take turns, so that their bytes do not mix. The error is a
+// *net.OpError; n says how many bytes the kernel took nevertheless. Any
+// goroutine but a loop's.
+func (c *Conn) Write(p []byte) (int, error) {
+	w := &c.w
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	n, err := c.writeTurn(p)
+	if err != nil {
+		err = c.opError("write", err)
+	}
+	return n, err
+}
+
+// writeTurn is Write by whoever has the turn.
+func (c *Conn) writeTurn(p []byte) (int, error) {
+	w := &c.w
+	if err := c.unwritable(); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	w.vec[0] = p
+	n, err := c.try(w.vec[:])
+	w.vec[0] = nil
+	if err != nil || n == len(p) {
+		return n, err
+	}
+	k, err := c.sendRest(p[n:], nil)
+	return n + k, err
+}
+
+// try writes what the socket takes now.
+func (c *Conn) try(bufs [][]byte) (int, error) {
+	if !c.token.Enter(c.h) {
+		if err := c.closing(); err != nil {
+			return 0, err
+		}
+		return 0, nil // the loop has it: let the loop send
+	}
+	n, err := c.b.TryWrite(c.h, bufs)
+	c.token.Leave(c.h)
+	return n, err
+}
+
+// unwritable returns why nothing may be written.
+func (c *Conn) unwritable() error {
+	w := &c.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := c.closing(); err != nil {
+		return err
+	}
+	if w.deadline.over() {
+		return os.ErrDeadlineExceeded
+	}
+	if w.shut {
+		return syscall.EPIPE
+	}
+	return nil
+}
+
+// sendRest has the loop send what the socket did not take, and waits for that.
+func (c *Conn) sendRest(rest []byte, more [][]byte) (int, error) {
+	w := &c.w
+	w.mu.Lock()
+	w.rest, w.more, w.stage, w.abort = rest, more, wanted, false
+	w.mu.Unlock()
+	c.post()
+	w.mu.Lock()
+	for w.stage != sent {
+		err := c.closing()
+		if err == nil && w.deadline.over() {
+			err = os.ErrDeadlineExceeded
+		}
+		if err != nil && !w.abort {
+			w.abort = true
+			w.mu.Unlock()
+			c.post()
+			w.mu.Lock()
+			continue
+		}
+		w.w.waiting = true
+		w.deadline.arm()
+		w.mu.Unlock()
+		<-w.w.ch
+		w.mu.Lock()
+	}
+	n, err := w.n, w.err
+	w.stage, w.rest, w.more = none, nil, nil
+	if err == proactor.ErrCanceled {
+		if err = c.closing(); err == nil {
+			err = os.ErrDeadlineExceeded
+		}
+	}
+	w.mu.Unlock()
+	return n, err
+}
+
+// SetWriteDeadline sets the deadline of Writes, those under way included; the
+// zero time means none. A Write that it ends may have written a part.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if err := c.setWriteDeadline(t); err != nil {
+		return c.setError(err)
+	}
+	return nil
+}
+
+func (c *Conn) setWriteDeadline(t time.Time) error {
+	w := &c.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := c.closing(); err != nil {
+		return err
+	}
+	w.deadline.set(t, w.w.waiting)
+	return nil
+}
+
+// serveWriter does what the writer wants of the loop. Loop goroutine.
+func (c *Conn) serveWriter() {
+	w := &c.w
+	w.mu.Lock()
+	submit := w.stage == wanted && !w.abort && c.ending == nil && c.token.Keep(c.h)
+	switch {
+	case submit:
+		c.send.Buf, c.send.Bufs = w.rest, w.more
+		w.stage = sending
+	case w.stage == wanted:
+		w.end(0, proactor.ErrCanceled)
+		w.w.wake()
+	}
+	stop := w.stage == sending && w.abort
+	w.mu.Unlock()
+	if submit {
+		c.l.Submit(&c.send)
+	} else if stop {
+		c.l.Cancel(&c.send)
+	}
+}
+
+// end notes how the loop's part went. mu is held.
+func (w *writer) end(n int, err error) { w.stage, w.n, w.err = sent, n, err }
+
+// sent takes the result of the Send. Loop goroutine.
+func (c *Conn) sent(op *proactor.Op) {
+	w := &c.w
+	op.Buf, op.Bufs = nil, nil
+	c.token.Share(c.h)
+	w.mu.Lock()
+	w.end(op.N, op.Err)
+	c.k.later(&w.w)
+	w.mu.Unlock()
+}
