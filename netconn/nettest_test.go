@@ -1,8 +1,6 @@
 package netconn
 
 import (
-	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -19,8 +17,8 @@ import (
 // everyBackend runs f on a running reactor of every real backend, also with
 // tiny limits.
 func everyBackend(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
-	for _, b := range append(backends.Real(), backends.Hostile()...) {
-		t.Run(b.Name+b.Limits, func(t *testing.T) {
+	for _, b := range append(backends.Real(), tiny()...) {
+		t.Run(b.Name+" "+b.Limits, func(t *testing.T) {
 			testenv.Leaks(t)
 			f(t, running(t, b, 1).Reactor)
 		})
@@ -87,26 +85,7 @@ func connected(r *mobius.Reactor, network, address string) (client, server net.C
 	return client, server, nil
 }
 
-// A buffered connection has buffers of its own in the kernel.
-type buffered interface {
-	SetReadBuffer(bytes int) error
-	SetWriteBuffer(bytes int) error
-}
-
-// narrow makes the kernel's buffers of a connection small, so that they are
-// full soon.
-func narrow(conns ...net.Conn) error {
-	var failed error
-	for _, c := range conns {
-		failed = errors.Join(failed, c.(buffered).SetReadBuffer(4096), c.(buffered).SetWriteBuffer(4096))
-	}
-	return failed
-}
-
 func piped(client, server net.Conn, err error) (net.Conn, net.Conn, func(), error) {
-	if _, ok := client.(buffered); ok && err == nil {
-		err = narrow(client, server)
-	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -126,30 +105,6 @@ func TestNettestUNIX(t *testing.T) {
 		at := filepath.Join(t.TempDir(), "s")
 		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 			return piped(connected(r, "unix", at))
-		})
-	})
-}
-
-// beyondTLS are the cases, by their order, in which a Write times out and the
-// connection is to go on: crypto/tls says of itself that it cannot (tls.Conn,
-// SetWriteDeadline), on package net neither.
-var beyondTLS = map[int]bool{7: true, 9: true} // PastTimeout, FutureTimeout
-
-func TestNettestTLS(t *testing.T) {
-	ca := testenv.NewCA(t)
-	own := &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1")}}
-	trusting := &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"}
-	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
-		made := 0
-		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
-			client, server, err := connected(r, "tcp", "127.0.0.1:0")
-			if made++; err != nil || beyondTLS[made] {
-				return piped(client, server, err)
-			}
-			c, s := tls.Client(client, trusting), tls.Server(server, own)
-			shaken := make(chan error, 1)
-			go func() { shaken <- s.Handshake() }()
-			return piped(c, s, errors.Join(c.Handshake(), <-shaken))
 		})
 	})
 }
