@@ -58,17 +58,7 @@ func running(t testing.TB, b backends.Backend, loops int) *Runner {
 	return r
 }
 
-// pair returns the two ends of a connection.
-func pair(t testing.TB, r *mobius.Reactor, network, address string) (client, server net.Conn) {
-	t.Helper()
-	client, server, err := connected(r, network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return client, server
-}
-
+// connected returns the two ends of a connection.
 func connected(r *mobius.Reactor, network, address string) (client, server net.Conn, err error) {
 	n, err := Listen(r, network, address)
 	if err != nil {
