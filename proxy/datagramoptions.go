@@ -23,8 +23,11 @@ type DatagramOptions struct {
 	// long; default 1 min.
 	IdleTimeout time.Duration
 
-	// MaxFlows is how many flows there may be, each of which has a descriptor.
-	// Datagrams of further clients are dropped, and counted as refused. Default 10,000.
+	// MaxFlows is how many flows there may be, each of which has a descriptor: it
+	// should leave some of those that a process may have (RLIMIT_NOFILE). Datagrams
+	// of further clients are dropped, and counted as refused; so are those of
+	// clients for whom no socket can be made. A loop's logger is told of either
+	// every ten seconds at most. Default 10,000.
 	MaxFlows int
 
 	Listener  proactor.SocketOptions // of listeners

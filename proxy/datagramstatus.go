@@ -22,7 +22,7 @@ func (t *Traffic) add(bytes int) {
 type FlowReport struct {
 	Client   proactor.Address // the client's address
 	Listener proactor.Address // where it sent to
-	Upstream proactor.Address // invalid if none was chosen
+	Upstream proactor.Address
 
 	Reason Reason // Idle, NoUpstream, Broken, Drained or Stopped
 	Side   Side   // whose fault it was
@@ -39,7 +39,8 @@ type DatagramStatus struct {
 	Draining  bool               `json:"draining"`
 	Live      int64              `json:"live"`     // flows
 	Accepted  uint64             `json:"accepted"` // flows since the start
-	Refused   uint64             `json:"refused"`  // datagrams that began no flow: by MaxFlows, the filter, or a drain
+	Refused   uint64             `json:"refused"`  // datagrams that began no flow: by MaxFlows, the filter, a drain, or for the Trouble
+	Trouble   string             `json:"trouble"`  // why new clients are not served at present, "" if they are: no upstream, no descriptor, MaxFlows
 	Dropped   uint64             `json:"dropped"`  // datagrams of flows that could not be passed on
 	Ends      map[string]uint64  `json:"ends"`     // flows ended, by Reason
 	Sent      Traffic            `json:"sent"`     // from clients to upstreams
@@ -99,6 +100,9 @@ func (d *Datagrams) Status() DatagramStatus {
 	for _, r := range d.all() {
 		s.Accepted += r.accepted.Load()
 		s.Refused += r.refused.Load()
+		if text := r.trouble.Load(); text != nil {
+			s.Trouble = *text
+		}
 		s.Dropped += r.dropped.Load()
 		s.Sent.Datagrams += r.sent.datagrams.Load()
 		s.Sent.Bytes += r.sent.bytes.Load()

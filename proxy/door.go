@@ -22,6 +22,9 @@ type door struct {
 	list    []*Flow // the same, in an order that one seed repeats
 	stopped chan struct{}
 
+	unserved refusal
+	trouble  atomic.Pointer[string] // why new clients are not served, nil if they are
+
 	live     atomic.Int64
 	accepted atomic.Uint64
 	refused  atomic.Uint64
@@ -60,9 +63,11 @@ func (d *Datagrams) listen(l *loop.Loop, addr proactor.Address, share bool) (*do
 	}
 	r.port, r.addr = port, port.LocalAddr()
 	if ip := r.addr.IP(); !ip.IsValid() || ip.IsUnspecified() {
-		// An answer must come from the address that was asked. A system that does
-		// not tell it answers from the one that its routes choose.
-		_ = port.SetOptions(&proactor.SocketOptions{RecvLocal: proactor.On})
+		// An answer must come from the address that was asked.
+		if err := port.SetOptions(&proactor.SocketOptions{RecvLocal: proactor.On}); err != nil {
+			l.Log().Warn("the system does not tell which address a datagram was sent to: answers come from the one that its routes choose",
+				"listener", r.addr.String(), "err", err)
+		}
 	}
 	d.mu.Lock()
 	d.doors = append(d.doors, r)
@@ -94,16 +99,21 @@ func (r *door) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Ms
 	f := r.flows[key]
 	if f == nil {
 		if f = r.admit(key, msg.Info.Interface); f == nil {
-			r.refused.Add(1)
 			return
 		}
 	}
 	f.toUpstream(data)
 }
 
-// admit begins a flow, nil if it may not be.
+// admit begins a flow, nil if it may not be, or cannot: then nobody is told of a
+// flow, and the datagram is counted as refused.
 func (r *door) admit(key flowKey, index int) *Flow {
-	if r.d.draining.Load() || r.d.live.Load() >= int64(r.d.o.MaxFlows) {
+	switch {
+	case r.d.draining.Load():
+		r.refuse(&key, nil)
+		return nil
+	case r.d.live.Load() >= int64(r.d.o.MaxFlows):
+		r.refuse(&key, errManyFlows)
 		return nil
 	}
 	f := &Flow{door: r, key: key}
@@ -114,10 +124,16 @@ func (r *door) admit(key flowKey, index int) *Flow {
 		}
 	}
 	if a := r.d.o.Accept; a != nil && a.AcceptFlow(f) != nil {
+		r.refuse(&key, nil)
+		return nil
+	}
+	if err := f.begin(); err != nil {
+		r.refuse(&key, err)
 		return nil
 	}
 	r.enlist(f)
-	f.begin()
+	r.serves()
+	f.connect()
 	return f
 }
 

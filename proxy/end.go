@@ -147,10 +147,14 @@ func (e *end) ConnectionLost(err error) {
 
 // queuedNow returns how many bytes wait for the peer.
 func (e *end) queuedNow() int {
-	if q, ok := e.t.(transport.Queuer); ok && e.state != over {
-		return q.Queued()
+	if e.state == over {
+		return 0
 	}
-	return 0
+	q, ok := transport.As[transport.Queuer](e.t)
+	if !ok {
+		return 0
+	}
+	return q.Queued()
 }
 
 var (

@@ -25,6 +25,7 @@ type Flow struct {
 	upstream *Upstream
 	port     *datagram.Port // connected to the upstream
 	waiting  [][]byte       // from the client, until it is
+	waits    int            // and how many bytes
 	timer    loop.Timer
 	started  time.Duration
 	last     time.Duration // when a datagram came, from either side
@@ -51,10 +52,11 @@ const (
 	flowOver
 )
 
-// Limits of one flow: datagrams that wait for its socket's connect(2), and what
-// waits for the kernel to take it.
+// Limits of one flow: datagrams that wait for its socket's connect(2), and
+// their bytes, and what waits for the kernel to take it.
 const (
 	maxWaiting    = 64
+	maxWaits      = 128 << 10
 	flowQueue     = 256
 	flowQueueSize = 1 << 20
 )
@@ -71,27 +73,31 @@ func (f *Flow) Loop() *loop.Loop { return f.door.l }
 // Upstream returns the flow's upstream, nil before it is routed.
 func (f *Flow) Upstream() *Upstream { return f.upstream }
 
-// begin makes the flow's socket.
-func (f *Flow) begin() {
+// begin makes the flow's socket. Its error is no fault of the upstream's.
+func (f *Flow) begin() error {
 	r := f.door
 	f.started, f.last = r.l.Now(), r.l.Now()
 	f.timer.Owner = (*flowExpirer)(f)
 	if f.upstream = r.d.o.Route.RouteFlow(f); f.upstream == nil {
-		f.end(NoUpstream, Server, ErrNoUpstream)
-		return
+		return ErrNoUpstream
 	}
-	f.upstream.live.Add(1)
 	o := r.d.o.Upstream
 	port, err := datagram.Listen(r.l, anyPort(f.upstream.addr), f, &datagram.Options{
 		Socket: &o, Queue: flowQueue, QueueBytes: flowQueueSize,
 	})
 	if err != nil {
-		f.end(NoUpstream, Nobody, err) // no fault of the upstream's
-		return
+		f.upstream.spare()
+		return err
 	}
+	f.upstream.live.Add(1)
 	f.port = port
-	port.Connect(f.upstream.addr).Then(func(_ struct{}, err error) { f.connected(err) })
+	return nil
+}
+
+// connect makes the upstream the socket's peer.
+func (f *Flow) connect() {
 	f.arm(f.patience())
+	f.port.Connect(f.upstream.addr).Then(func(_ struct{}, err error) { f.connected(err) })
 }
 
 // anyPort returns where a socket is bound that is to reach an address.
@@ -117,7 +123,7 @@ func (f *Flow) connected(err error) {
 	for _, data := range f.waiting {
 		f.write(data)
 	}
-	f.waiting = nil
+	f.waiting, f.waits = nil, 0
 }
 
 // toUpstream passes on what the client has sent.
@@ -126,7 +132,8 @@ func (f *Flow) toUpstream(data []byte) {
 	switch {
 	case f.state == open:
 		f.write(data)
-	case f.state == connecting && len(f.waiting) < maxWaiting:
+	case f.state == connecting && len(f.waiting) < maxWaiting && f.waits+len(data) <= maxWaits:
+		f.waits += len(data)
 		f.waiting = append(f.waiting, append(make([]byte, 0, len(data)), data...))
 	default:
 		f.drop()
@@ -208,12 +215,8 @@ func (f *Flow) end(reason Reason, side Side, err error) {
 	for range f.waiting {
 		f.drop()
 	}
-	f.waiting = nil
+	f.waiting, f.waits = nil, 0
 	f.door.delist(f)
-	if f.port == nil {
-		f.finish()
-		return
-	}
 	f.port.StopListening()
 }
 
@@ -232,11 +235,9 @@ func (f *Flow) StopProtocol(err error) {
 func (f *Flow) finish() {
 	f.state = flowOver
 	r := f.door
-	if f.upstream != nil {
-		f.upstream.live.Add(-1)
-		if f.reason != NoUpstream && f.received.Datagrams == 0 {
-			f.upstream.spare()
-		}
+	f.upstream.live.Add(-1)
+	if f.reason != NoUpstream && f.received.Datagrams == 0 {
+		f.upstream.spare()
 	}
 	defer r.gone(f) // a FlowReporter may panic
 	report := f.report()
@@ -249,14 +250,10 @@ func (f *Flow) finish() {
 }
 
 func (f *Flow) report() *FlowReport {
-	p := &FlowReport{
-		Client: f.key.client, Listener: f.door.addr, Reason: f.reason, Side: f.side, Err: f.err,
+	return &FlowReport{
+		Client: f.key.client, Listener: f.door.addr, Upstream: f.upstream.addr, Reason: f.reason, Side: f.side, Err: f.err,
 		Sent: f.sent, Received: f.received, Dropped: f.dropped, Duration: f.door.l.Now() - f.started,
 	}
-	if f.upstream != nil {
-		p.Upstream = f.upstream.addr
-	}
-	return p
 }
 
 // patience returns how long the flow may be silent, negative for ever.
