@@ -131,16 +131,17 @@ func runEcho(args []string, out, log io.Writer) error {
 	var f reactorFlags
 	var certificates certificateFlags
 	set := flag.NewFlagSet("echo", flag.ContinueOnError)
-	listen := set.String("listen", "", "accept connections on `URL`")
+	var listen single
+	set.Var(&listen, "listen", "accept connections on `URL`")
 	certificates.register(set)
 	f.register(set)
 	if err := parseFlags(set, echoSynopsis, args, out); err != nil {
 		return err
 	}
-	if *listen == "" {
+	if listen.value == "" {
 		return usagef("--listen is missing; try: mobius echo --listen tcp://127.0.0.1:7007")
 	}
-	on, err := parseURL("--listen", *listen, false)
+	on, err := parseURL("--listen", listen.value, false)
 	if err == nil {
 		err = f.check()
 	}
@@ -162,7 +163,7 @@ func runEcho(args []string, out, log io.Writer) error {
 	}
 	shutdown, err := server.start(r, factory)
 	if err != nil {
-		return usagef("--listen %q: %w", *listen, err)
+		return usagef("--listen %q: %w", listen.value, err)
 	}
 	where := ""
 	if f.status != "" {

@@ -27,6 +27,24 @@ func (l *list) Set(value string) error {
 	return nil
 }
 
+// A single is a flag that may be given once.
+type single struct {
+	value string
+	given bool
+}
+
+// String returns the value.
+func (s *single) String() string { return s.value }
+
+// Set takes the value.
+func (s *single) Set(value string) error {
+	if s.given {
+		return fmt.Errorf("it is given twice, and was %q before", s.value)
+	}
+	s.value, s.given = value, true
+	return nil
+}
+
 // A reactorFlags is what every serving command has in common.
 type reactorFlags struct {
 	backend string
@@ -73,10 +91,28 @@ func parseFlags(set *flag.FlagSet, synopsis string, args []string, out io.Writer
 		return flag.ErrHelp
 	}
 	if err != nil {
-		return usagef("%w; try: mobius %s --help", err, set.Name())
+		return usagef("%w%s; try: mobius %s --help", err, wanted(set, err), set.Name())
 	}
 	if set.NArg() > 0 {
 		return usagef("unexpected argument %q; try: mobius %s --help", set.Arg(0), set.Name())
 	}
 	return nil
+}
+
+// wanted says what would be right where package flag says only that a value
+// could not be read.
+func wanted(set *flag.FlagSet, err error) string {
+	text, reads := strings.CutSuffix(err.Error(), ": parse error")
+	_, name, named := strings.Cut(text, " for flag -")
+	f := set.Lookup(name)
+	if !reads || !named || f == nil {
+		return ""
+	}
+	switch f.Value.(flag.Getter).Get().(type) {
+	case time.Duration:
+		return ", want a time such as 30s or 1m30s"
+	case int:
+		return ", want a whole number"
+	}
+	return ""
 }

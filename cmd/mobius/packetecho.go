@@ -22,9 +22,9 @@ func (s *echoServer) listenPackets(r *mobius.Reactor) (*mobius.DatagramPort, err
 		return nil, err
 	}
 	if ip := s.on.addr.IP(); !ip.IsValid() || ip.IsUnspecified() {
-		// Where the system does not tell which address was asked, it chooses the
-		// one that answers.
-		_ = port.SetOptions(&mobius.SocketOptions{RecvLocal: proactor.On})
+		if err := port.SetOptions(&mobius.SocketOptions{RecvLocal: proactor.On}); err != nil {
+			port.Loop().Log().Warn("the system does not tell which address was asked, and chooses the one that answers", "err", err)
+		}
 	}
 	return port, nil
 }

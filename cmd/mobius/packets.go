@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"mobius"
@@ -22,7 +23,7 @@ func (f *packetFlags) register(set *flag.FlagSet) {
 	set.DurationVar(&f.timeout, "udp-timeout", proxy.DefaultFlowTimeout,
 		"forget a client of udp:// when nothing went either way for this long")
 	set.IntVar(&f.clients, "udp-clients", proxy.DefaultMaxFlows,
-		"serve at most `N` clients of udp:// at a time, each of which takes a\ndescriptor; datagrams of others are dropped and counted")
+		"serve at most `N` clients of udp:// at a time, each of which takes a\ndescriptor, and no more than three quarters of those that there may be\n(ulimit -n); datagrams of others are dropped and counted")
 }
 
 // check refuses what cannot be meant: datagrams that would go nowhere, or come
@@ -43,10 +44,11 @@ func (f *packetFlags) check() error {
 
 // start makes the proxy of datagrams on r's loops, listening; nil if none is
 // asked for.
-func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log io.Writer) (*proxy.Datagrams, error) {
+func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log, access io.Writer) (*proxy.Datagrams, error) {
 	if len(f.froms) == 0 {
 		return nil, nil
 	}
+	f.leaveDescriptors(descriptorLimit(), lineLogger(log))
 	var upstreams []*proxy.Upstream
 	for _, to := range f.tos {
 		upstreams = append(upstreams, proxy.NewUpstream(to.addr))
@@ -56,8 +58,8 @@ func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log io.Writer) (*
 		return nil, usagef("%w", err)
 	}
 	o := proxy.DatagramOptions{Route: router, IdleTimeout: f.timeout, MaxFlows: f.clients, ReusePort: reusePort, History: true}
-	if log != nil {
-		o.Report = packetLog(log)
+	if access != nil {
+		o.Report = packetLog(access)
 	}
 	d, err := proxy.NewDatagrams(r.Loops(), o)
 	if err != nil {
@@ -71,10 +73,61 @@ func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log io.Writer) (*
 	return d, nil
 }
 
+// leaveDescriptors lowers the number of clients, so that they cannot take all
+// descriptors: streams, the status page and the upstreams' names need some, too.
+// limit is how many there may be, 0 if that is not known.
+func (f *packetFlags) leaveDescriptors(limit uint64, log *slog.Logger) {
+	most := limit - limit/4
+	if limit == 0 || uint64(f.clients) <= most {
+		return
+	}
+	log.Warn("--udp-clients is lowered: each takes a descriptor; raise the limit (ulimit -n) for more",
+		"from", f.clients, "to", most, "descriptors", limit)
+	f.clients = int(most)
+}
+
+// Of clients that are forgotten packetLog writes logBurst lines a second at the
+// most, and says of how many it has written none: who sends datagrams from
+// many addresses, or to an upstream that is gone, must not fill a disk.
+const logBurst = 200
+
+// A logBrake counts the lines of a second.
+type logBrake struct {
+	mu      sync.Mutex
+	second  time.Time
+	written int
+	left    uint64 // out, since the latest line
+}
+
+// admits reports whether a line may be written now, and how many were left out
+// before it.
+func (b *logBrake) admits(now time.Time) (left uint64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.second) >= time.Second {
+		b.second, b.written = now, 0
+	}
+	if b.written >= logBurst {
+		b.left++
+		return 0, false
+	}
+	b.written++
+	left, b.left = b.left, 0
+	return left, true
+}
+
 // packetLog returns a reporter that writes a line per client.
 func packetLog(w io.Writer) proxy.FlowReporter {
 	log := slog.New(slog.NewTextHandler(w, nil))
+	var brake logBrake
 	return proxy.FlowReporterFunc(func(r *proxy.FlowReport) {
+		left, ok := brake.admits(time.Now())
+		if !ok {
+			return
+		}
+		if left > 0 {
+			log.Warn("lines left out", "clients", left)
+		}
 		s := r.Text(0)
 		log.Info("forgotten", "reason", s.Reason, "side", s.Side, "client", s.Client, "listener", s.Listener,
 			"upstream", s.Upstream, "sent", s.Sent.Bytes, "received", s.Received.Bytes,

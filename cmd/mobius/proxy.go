@@ -91,12 +91,29 @@ func (f *proxyFlags) check() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := refuseCircle(froms, tos); err != nil {
+		return err
+	}
 	f.streams.froms, f.packetFlags.froms = apart(froms)
 	f.streams.tos, f.packetFlags.tos = apart(tos)
 	if err := f.packetFlags.check(); err != nil {
 		return err
 	}
 	return f.checkStreams()
+}
+
+// refuseCircle refuses upstreams that are the program's own listeners: the first
+// client would take all descriptors.
+func refuseCircle(froms, tos []endpoint) error {
+	for i := range tos {
+		for j := range froms {
+			if tos[i].meets(&froms[j]) {
+				return usagef("--to %q goes round in a circle: it is what --listen %q accepts; give the address of another server",
+					tos[i].text, froms[j].text)
+			}
+		}
+	}
+	return nil
 }
 
 // checkStreams refuses streams that would go nowhere, or come from nowhere, and
@@ -199,16 +216,16 @@ func runProxy(args []string, out, log io.Writer) error {
 
 // listen makes what is asked for.
 func (n *running) listen(r *mobius.Reactor, log io.Writer) (err error) {
-	var packets io.Writer
+	var access io.Writer
 	if n.f.accessLog {
-		packets = log
+		access = log
 	}
 	if len(n.f.streams.froms) > 0 {
 		if n.streams, err = n.f.newProxy(r, log); err != nil {
 			return err
 		}
 	}
-	n.packets, err = n.f.packetFlags.start(r, n.f.options.ReusePort, packets)
+	n.packets, err = n.f.packetFlags.start(r, n.f.options.ReusePort, log, access)
 	return err
 }
 

@@ -102,6 +102,9 @@ func parseHostPort(scheme, rest string, dial bool) (string, proactor.Address, er
 	if err != nil {
 		return fail("port is %q, want a number from 0 to 65535", port)
 	}
+	if ip := addr.IP(); ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+		return fail("%v is an address of one network only, and needs that one's interface, as in [%v%%eth0]", ip, ip)
+	}
 	if dial && addr.Port() == 0 {
 		return fail("port is 0, which nobody listens on")
 	}
@@ -139,3 +142,17 @@ func lookup(host string) (string, error) {
 // urlAt writes an endpoint as the flags read it, with the address that it has
 // got: the port may have been 0.
 func (e *endpoint) urlAt(a proactor.Address) string { return e.scheme + "://" + a.String() }
+
+// meets reports whether what is sent to an endpoint comes back to a listener.
+func (e *endpoint) meets(listener *endpoint) bool {
+	to, at := e.addr, listener.addr
+	if e.packets() != listener.packets() || to.IsUnix() || at.IsUnix() {
+		return to.IsUnix() && to == at
+	}
+	if to.Port() != at.Port() || at.IP() == to.IP() {
+		return to.Port() == at.Port()
+	}
+	everywhere := !at.IP().IsValid() || at.IP().IsUnspecified() && (at.IP().Is6() || to.IP().Is4())
+	here := to.IP().IsLoopback() || to.IP().IsUnspecified()
+	return everywhere && here || to.IP().IsUnspecified() && at.IP().IsLoopback()
+}

@@ -56,3 +56,40 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 }
+
+// What goes round in a circle is known whatever way it is written, and nothing
+// else is.
+func TestCircles(t *testing.T) {
+	for _, c := range []struct {
+		listen, to string
+		want       bool
+	}{
+		{"tcp://127.0.0.1:80", "tcp://127.0.0.1:80", true},
+		{"tcp://127.0.0.1:80", "tls://127.0.0.1:80", true},
+		{"tls://:80", "tcp://[::1]:80", true},
+		{"udp://0.0.0.0:80", "udp://127.0.0.9:80", true},
+		{"udp://127.0.0.1:80", "udp://0.0.0.0:80", true},
+		{"unix:///x", "unix:///x", true},
+		{"tcp://127.0.0.1:80", "udp://127.0.0.1:80", false},
+		{"tcp://127.0.0.1:80", "tcp://127.0.0.1:81", false},
+		{"tcp://127.0.0.1:80", "tcp://127.0.0.2:80", false},
+		{"tcp://0.0.0.0:80", "tcp://[::1]:80", false},
+		{"tcp://:80", "tcp://192.0.2.1:80", false},
+		{"tcp://192.0.2.1:80", "tcp://0.0.0.0:80", false},
+		{"tcp://127.0.0.1:0", "tcp://127.0.0.1:80", false},
+		{"unix:///x", "unix:///y", false},
+		{"unix:///x", "tcp://127.0.0.1:80", false},
+	} {
+		from, err := parseURL("--listen", c.listen, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := parseURL("--to", c.to, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := to.meets(&from); got != c.want {
+			t.Errorf("%s to %s: %v", c.listen, c.to, got)
+		}
+	}
+}

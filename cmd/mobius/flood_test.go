@@ -1,0 +1,76 @@
+package main
+
+import (
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mobius/internal/testenv"
+)
+
+// Clients of udp:// do not take the descriptors of everything else: with few of
+// those the program says so, and its status page answers in a flood.
+func TestFloodLeavesDescriptors(t *testing.T) {
+	p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@"`, "sh", program, "proxy",
+		"--listen", "udp://127.0.0.1:0", "--to", packets(t, strings.ToUpper), "--listen", anyPort, "--to", upstream(t, echoes),
+		"--status", "127.0.0.1:0", "--access-log", "--udp-timeout", "2s"))
+	at := p.line("listening on udp://")
+	for range 300 {
+		c := dialPackets(t, at)
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	testenv.Eventually(t, patience, "all are dealt with", func() bool {
+		v := status(t, p).Datagrams
+		return v.Accepted+v.Refused == 300
+	})
+	v := status(t, p).Datagrams
+	if v.Accepted != 48 || !strings.Contains(v.Trouble, "as many clients") {
+		t.Errorf("the status says %+v", v)
+	}
+	if page, _ := get(t, p.line("status on ")); !strings.Contains(page, "as many clients as there may be") {
+		t.Error("the page does not say why clients are refused")
+	}
+	testenv.Eventually(t, patience, "they are forgotten, and others served", func() bool {
+		c := dialPackets(t, at)
+		defer c.Close()
+		c.Write([]byte("hello"))
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		b := make([]byte, 10)
+		n, _ := c.Read(b)
+		return string(b[:n]) == "HELLO"
+	})
+	p.signal(syscall.SIGTERM)
+	if status := p.status(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	log := p.err.String()
+	if !strings.Contains(log, "--udp-clients is lowered") || !strings.Contains(log, "to=48 descriptors=64") {
+		t.Errorf("the log does not say how many clients there may be: %s", log)
+	}
+	if n := strings.Count(log, "datagrams of new clients are dropped"); n < 1 || n > 2 {
+		t.Errorf("it is said %d times that clients are refused", n)
+	}
+}
+
+// An access log has so many lines a second of clients that are forgotten, and
+// says how many it has not.
+func TestLogBrake(t *testing.T) {
+	var b logBrake
+	now := time.Unix(1, 0)
+	for i := range 1000 {
+		if left, ok := b.admits(now); ok != (i < logBurst) || left != 0 {
+			t.Fatalf("line %d: %v, %d left out", i, ok, left)
+		}
+	}
+	for i, want := range []uint64{1000 - logBurst, 0} {
+		if left, ok := b.admits(now.Add(time.Second)); !ok || left != want {
+			t.Errorf("line %d of the next second: %v, %d left out, want %d", i, ok, left, want)
+		}
+	}
+}
