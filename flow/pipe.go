@@ -19,8 +19,11 @@ var ErrCannotPipe = errors.New("flow: the transport is no transport.Upgrader, so
 // close or by a reset.
 //
 // The protocols that the connections had get no more data: only their
-// ConnectionLost, and ResumeWriting if they were told PauseWriting. Output that was queued is sent before what comes through the pipe,
-// and input that was not delivered yet goes through it.
+// ConnectionLost, and ResumeWriting if they were told PauseWriting. Neither do
+// wrappers around them: a policies.Throttle, for example, sees no more of what comes,
+// and does not hold it back any longer. Whoever has either transport may write and close,
+// but neither pause nor resume reading. Output that was queued is sent before what
+// comes through the pipe, and input that was not delivered yet goes through it.
 //
 // The error is [ErrCannotPipe], and nothing has changed; or
 // [transport.ErrNotWritable] if not all four directions are open: then both
@@ -61,8 +64,15 @@ type end struct {
 }
 
 // A layer is what users of a transport reach when an end has taken it: they may
-// still write and close.
+// still write and close. The input is the pipe's: a wrapper whose pause is over
+// must not have it flow on when the other end is full.
 type layer struct{ transport.Transport }
+
+// PauseReading does nothing.
+func (y *layer) PauseReading() {}
+
+// ResumeReading does nothing.
+func (y *layer) ResumeReading() {}
 
 // Unwrap returns the connection below, for [transport.As].
 func (y *layer) Unwrap() any { return y.Transport }

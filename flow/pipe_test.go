@@ -134,3 +134,37 @@ func TestPipeRefuses(t *testing.T) {
 		w.Until("both are closed", func() bool { return left.readEnd && right.readEnd })
 	})
 }
+
+// Whoever had a transport before cannot have its input flow on, when what waits
+// for the other end is long already, nor stop it.
+func TestPipeReadsWhateverItsUsersSay(t *testing.T) {
+	piped(t, func(w *backends.World, left, a, b, right *peer) {
+		if err := Pipe(a.t, b.t); err != nil {
+			w.Fatal(err)
+		}
+		a.t.PauseReading()
+		send(w, left, []byte("hello"))
+		w.Until("it comes through a pause of the former user's", func() bool { return string(right.got) == "hello" })
+		right.got = nil
+		right.t.PauseReading()
+		q, _ := transport.As[transport.Queuer](b.t)
+		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+		send(w, left, want)
+		most := 0
+		for still, last := 0, -1; still < 50; still++ {
+			w.Turn()
+			a.t.ResumeReading()
+			most = max(most, q.Queued())
+			if sum := q.Queued(); sum != last {
+				last, still = sum, 0
+			}
+		}
+		if limit := transport.DefaultHighWater + 512<<10; most == 0 || most > limit {
+			w.Errorf("%d bytes waited, want some, and at most %d", most, limit)
+		}
+		right.t.ResumeReading()
+		w.Until("all has come", func() bool { return len(right.got) == len(want) })
+		left.t.AbortConnection()
+		w.Until("right is lost", func() bool { return right.lost != nil })
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"mobius"
+	"mobius/proactor"
 )
 
 // v2 returns a header of version 2.
@@ -246,6 +248,30 @@ func TestProxyHeaderAllocations(t *testing.T) {
 			}
 		}); n > most {
 			t.Errorf("%q: %v allocations, want %v", header, n, most)
+		}
+	}
+}
+
+// An IPv4 network is the same in either notation, and so is an address.
+func TestTrustedNetworkInIPv6Notation(t *testing.T) {
+	for _, c := range []struct {
+		network, peer string
+		want          bool
+	}{
+		{"::ffff:10.0.0.0/104", "10.1.2.3", true},
+		{"::ffff:10.0.0.0/104", "::ffff:10.1.2.3", true},
+		{"::ffff:10.0.0.0/104", "11.1.2.3", false},
+		{"10.0.0.0/8", "::ffff:10.1.2.3", true},
+		{"::ffff:0:0/96", "192.0.2.1", true},
+		{"::ffff:0:0/96", "2001:db8::1", false},
+		{"::ffff:0:0/95", "192.0.2.1", false}, // not of IPv4 alone
+		{"::/0", "192.0.2.1", false},
+		{"2001:db8::/32", "2001:db8::1", true},
+	} {
+		f := &ProxyProtocol{Trusted: []netip.Prefix{netip.MustParsePrefix(c.network)}}
+		peer := proactor.IPAddress(proactor.TCP, netip.MustParseAddr(c.peer), 1)
+		if got := f.trusts(peer); got != c.want {
+			t.Errorf("%s trusts %s: %v", c.network, c.peer, got)
 		}
 	}
 }

@@ -46,7 +46,8 @@ type ProxyProtocol struct {
 	// Trusted are the networks of the proxies, and TrustUnix says whether the
 	// peers of unix sockets are such. Without either they are this host: its
 	// loopback addresses (127.0.0.0/8, ::1) and unix sockets. Who is trusted can
-	// claim any address.
+	// claim any address. An IPv4 network is the same in either notation:
+	// 10.0.0.0/8, ::ffff:10.0.0.0/104.
 	Trusted   []netip.Prefix
 	TrustUnix bool
 
@@ -113,7 +114,17 @@ func (f *ProxyProtocol) trusts(peer mobius.Address) bool {
 		return here || f.TrustUnix
 	}
 	ip := peer.IP().Unmap().WithZone("")
-	return here && ip.IsLoopback() || slices.ContainsFunc(f.Trusted, func(n netip.Prefix) bool { return n.Contains(ip) })
+	return here && ip.IsLoopback() || slices.ContainsFunc(f.Trusted, func(n netip.Prefix) bool { return covers(n, ip) })
+}
+
+// covers reports whether a network has an address, which is no IPv4 address in
+// IPv6 clothes (RFC 4291, section 2.5.5.2). The network may be.
+func covers(n netip.Prefix, ip netip.Addr) bool {
+	const clothes = 128 - 32
+	if n.Addr().Is4In6() && n.Bits() >= clothes {
+		n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-clothes)
+	}
+	return n.Contains(ip)
 }
 
 func (f *ProxyProtocol) refuse(peer mobius.Address, err error) {

@@ -29,6 +29,10 @@ type Rates struct{ Read, Write int }
 // its producer, in one alternation with those of its transport. Whoever writes
 // nevertheless is not held back, but pays for it with a longer pause.
 //
+// A pause is as long as the rate makes it: at 100 bytes a second one piece of 64
+// KiB, which is one receive's, costs eleven minutes. The connection's IdleTimeout
+// goes on in it; its loss is noticed.
+//
 // It may be used on all loops of one reactor; its fields must not be changed
 // once it is.
 type Throttle struct {

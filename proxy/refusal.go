@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"time"
-
 )
 
 // tellEvery is how often at most a door logs that it does not serve clients:
@@ -49,4 +48,3 @@ func (r *door) serves() {
 		r.trouble.Store(nil)
 	}
 }
-
