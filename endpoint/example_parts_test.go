@@ -119,6 +119,7 @@ func ExampleWrapServer() {
 // Made by hand, and as it stands in a configuration file.
 func ExampleHAProxyServer() {
 	r := newReactor()
+	defer r.Close()
 	any, err := mobius.ParseAddress("tcp", "0.0.0.0:80")
 	if err != nil {
 		log.Fatal(err)
@@ -132,6 +133,9 @@ func ExampleHAProxyServer() {
 	text := s.String()
 	same, err := endpoint.ParseServer(r, text)
 	fmt.Println(same, err)
+	// Output:
+	// haproxy:trusted=10.0.0.0/8:timeout=2s:tcp:port=80:interface=0.0.0.0
+	// haproxy:trusted=10.0.0.0/8:timeout=2s:tcp:port=80:interface=0.0.0.0 <nil>
 }
 
 // A type of one's own, beside those that are there.
@@ -142,10 +146,15 @@ func ExampleNewParser() {
 		c := endpoint.UNIXClient{Reactor: r, Path: "/run/" + args.Need("name")}
 		return c, args.Err()
 	}
-	c, err := p.Client(newReactor(), "local:app.sock")
+	r := newReactor()
+	defer r.Close()
+	c, err := p.Client(r, "local:app.sock")
 	fmt.Println(c, err)
-	_, err = p.Client(newReactor(), "local:app.sock:color=red")
+	_, err = p.Client(r, "local:app.sock:color=red")
 	fmt.Println(err)
+	// Output:
+	// unix:path=/run/app.sock <nil>
+	// endpoint "local:app.sock:color=red": it has no argument "color", but name
 }
 
 func ExampleParseDescription() {

@@ -39,8 +39,8 @@ type DatagramStatus struct {
 	Draining  bool               `json:"draining"`
 	Live      int64              `json:"live"`     // flows
 	Accepted  uint64             `json:"accepted"` // flows since the start
-	Refused   uint64             `json:"refused"`  // datagrams that began no flow: by MaxFlows, the filter, a drain, or for the Trouble
-	Trouble   string             `json:"trouble"`  // why new clients are not served at present, "" if they are: no upstream, no descriptor, MaxFlows
+	Refused   uint64             `json:"refused"`  // datagrams that began no flow: by the filter, a drain, or the Trouble
+	Trouble   string             `json:"trouble"`  // why new clients are not served (MaxFlows, no descriptors), "" if they are
 	Dropped   uint64             `json:"dropped"`  // datagrams of flows that could not be passed on
 	Ends      map[string]uint64  `json:"ends"`     // flows ended, by Reason
 	Sent      Traffic            `json:"sent"`     // from clients to upstreams

@@ -23,7 +23,9 @@ func (f *packetFlags) register(set *flag.FlagSet) {
 	set.DurationVar(&f.timeout, "udp-timeout", proxy.DefaultFlowTimeout,
 		"forget a client of udp:// when nothing went either way for this long")
 	set.IntVar(&f.clients, "udp-clients", proxy.DefaultMaxFlows,
-		"serve at most `N` clients of udp:// at a time, each of which takes a\ndescriptor, and no more than three quarters of those that there may be\n(ulimit -n); datagrams of others are dropped and counted")
+		"serve at most `N` clients of udp:// at a time, each of which takes a\n"+
+			"descriptor, and no more than three quarters of those that there may be\n"+
+			"(ulimit -n); datagrams of others are dropped and counted")
 }
 
 // check refuses what cannot be meant: datagrams that would go nowhere, or come

@@ -81,14 +81,6 @@ func TestBadInput(t *testing.T) {
 		{`--listen "udp://127.0.0.1:0" has nowhere to go`, []string{"proxy", "--listen", "udp://127.0.0.1:0", to}},
 		{`has nowhere to go: give --to tcp://HOST:PORT`, []string{"proxy", free, "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9"}},
 		{`has nobody to come from: give --listen tcp://`, []string{"proxy", "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9", to}},
-		{`--to "udp://127.0.0.1:7001" goes round in a circle: it is what --listen "udp://:7001" accepts`,
-			[]string{"proxy", "--listen=udp://:7001", "--to=udp://127.0.0.1:7001"}},
-		{`goes round in a circle: it is what --listen "tcp://0.0.0.0:7001"`, []string{"proxy", "--listen=tcp://0.0.0.0:7001", "--to=tcp://localhost:7001"}},
-		{`goes round in a circle: it is what --listen "unix:///tmp/x"`, []string{"proxy", free, "--listen=unix:///tmp/x", to, "--to=unix:///tmp/x"}},
-		{`fe80::1 is an address of one network only, and needs that one's interface, as in [fe80::1%eth0]`, []string{"echo", "--listen=tcp://[fe80::1]:0"}},
-		{`invalid value "x" for flag -udp-clients: parse error, want a whole number;`, []string{"proxy", "--udp-clients", "x"}},
-		{`invalid value "30" for flag -udp-timeout: parse error, want a time such as 30s or 1m30s;`, []string{"proxy", "--udp-timeout", "30"}},
-		{`for flag -listen: it is given twice, and was "tcp://127.0.0.1:0" before`, []string{"echo", free, "--listen=tcp://127.0.0.1:1"}},
 		{"--udp-timeout is 0s", []string{"proxy", free, to, "--udp-timeout", "0"}},
 		{"--udp-clients is 0", []string{"proxy", free, to, "--udp-clients", "0"}},
 		{"no host to connect to", []string{"proxy", "--listen=udp://127.0.0.1:0", "--to", "udp://:53"}},
@@ -123,6 +115,26 @@ func TestBadInput(t *testing.T) {
 	if status, _, errs := call(t); status != exitUsage || !strings.Contains(errs, "Usage:") {
 		t.Errorf("mobius alone: status %d, stderr %q", status, errs)
 	}
+}
+
+// A message says what would be right, too; what can only go round in a circle is
+// refused.
+func TestBadInputIsTold(t *testing.T) {
+	to, free := "--to=tcp://127.0.0.1:9", "--listen=tcp://127.0.0.1:0"
+	refuses(t, []badInput{
+		{`--to "udp://127.0.0.1:7001" goes round in a circle: it is what --listen "udp://:7001" accepts`,
+			[]string{"proxy", "--listen=udp://:7001", "--to=udp://127.0.0.1:7001"}},
+		{`goes round in a circle: it is what --listen "tcp://0.0.0.0:7001"`,
+			[]string{"proxy", "--listen=tcp://0.0.0.0:7001", "--to=tcp://localhost:7001"}},
+		{`goes round in a circle: it is what --listen "unix:///tmp/x"`,
+			[]string{"proxy", free, "--listen=unix:///tmp/x", to, "--to=unix:///tmp/x"}},
+		{`fe80::1 is an address of one network only, and needs that one's interface, as in [fe80::1%eth0]`,
+			[]string{"echo", "--listen=tcp://[fe80::1]:0"}},
+		{`invalid value "x" for flag -udp-clients: parse error, want a whole number;`, []string{"proxy", "--udp-clients", "x"}},
+		{`invalid value "30" for flag -udp-timeout: parse error, want a time such as 30s or 1m30s;`,
+			[]string{"proxy", "--udp-timeout", "30"}},
+		{`for flag -listen: it is given twice, and was "tcp://127.0.0.1:0" before`, []string{"echo", free, "--listen=tcp://127.0.0.1:1"}},
+	})
 }
 
 func TestBadCertificates(t *testing.T) {
