@@ -16,26 +16,27 @@ import (
 func TestFloodLeavesDescriptors(t *testing.T) {
 	p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@"`, "sh", program, "proxy",
 		"--listen", "udp://127.0.0.1:0", "--to", packets(t, strings.ToUpper), "--listen", anyPort, "--to", upstream(t, echoes),
-		"--status", "127.0.0.1:0", "--access-log", "--udp-timeout", "2s"))
+		"--status", "127.0.0.1:0", "--udp-timeout", "2s"))
 	at := p.line("listening on udp://")
-	for range 300 {
-		c := dialPackets(t, at)
-		if _, err := io.WriteString(c, "hello"); err != nil {
-			t.Fatal(err)
+	testenv.Eventually(t, patience, "some are refused, and it is said why", func() bool {
+		for range 60 { // some of which the system may lose
+			c := dialPackets(t, at)
+			if _, err := io.WriteString(c, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
 		}
-		c.Close()
-	}
-	testenv.Eventually(t, patience, "all are dealt with", func() bool {
 		v := status(t, p).Datagrams
-		return v.Accepted+v.Refused == 300
+		if v.Live > 48 {
+			t.Fatalf("the status says %+v", v)
+		}
+		return v.Refused > 0 && strings.Contains(v.Trouble, "as many clients")
 	})
-	v := status(t, p).Datagrams
-	if v.Accepted != 48 || !strings.Contains(v.Trouble, "as many clients") {
-		t.Errorf("the status says %+v", v)
-	}
-	if page, _ := get(t, p.line("status on ")); !strings.Contains(page, "as many clients as there may be") {
-		t.Error("the page does not say why clients are refused")
-	}
+	testenv.Eventually(t, patience, "the page says why clients are refused", func() bool {
+		io.WriteString(dialPackets(t, at), "hello")
+		page, _ := get(t, p.line("status on "))
+		return strings.Contains(page, "as many clients as there may be")
+	})
 	testenv.Eventually(t, patience, "they are forgotten, and others served", func() bool {
 		c := dialPackets(t, at)
 		defer c.Close()
@@ -53,7 +54,7 @@ func TestFloodLeavesDescriptors(t *testing.T) {
 	if !strings.Contains(log, "--udp-clients is lowered") || !strings.Contains(log, "to=48 descriptors=64") {
 		t.Errorf("the log does not say how many clients there may be: %s", log)
 	}
-	if n := strings.Count(log, "datagrams of new clients are dropped"); n < 1 || n > 2 {
+	if n := strings.Count(log, "datagrams of new clients are dropped"); n < 1 || n > 4 { // one in ten seconds
 		t.Errorf("it is said %d times that clients are refused", n)
 	}
 }

@@ -152,7 +152,8 @@ func (e *endpoint) meets(listener *endpoint) bool {
 	if to.Port() != at.Port() || at.IP() == to.IP() {
 		return to.Port() == at.Port()
 	}
-	everywhere := !at.IP().IsValid() || at.IP().IsUnspecified() && (at.IP().Is6() || to.IP().Is4())
+	same := at.IP().Is4() == to.IP().Is4() // 0.0.0.0 and [::] are one family alone
+	everywhere := !at.IP().IsValid() || at.IP().IsUnspecified() && same
 	here := to.IP().IsLoopback() || to.IP().IsUnspecified()
-	return everywhere && here || to.IP().IsUnspecified() && at.IP().IsLoopback()
+	return everywhere && here || to.IP().IsUnspecified() && at.IP().IsLoopback() && same
 }

@@ -257,6 +257,7 @@ func TestWritesThatCannotBe(t *testing.T) {
 		four := s.listen(s.v4(), &log{}, nil)
 		six := s.listen(address(s, "udp", "[::1]:0"), &log{}, nil)
 		both := s.listen(address(s, "udp", ":0"), &log{}, nil)
+		any6 := s.listen(address(s, "udp", "[::]:0"), &log{}, nil)
 		big := make([]byte, 65508)
 		for _, c := range []struct {
 			port *Port
@@ -266,6 +267,7 @@ func TestWritesThatCannotBe(t *testing.T) {
 		}{
 			{four, nil, six.LocalAddr(), syscall.EAFNOSUPPORT},
 			{six, nil, four.LocalAddr(), syscall.EAFNOSUPPORT},
+			{any6, nil, four.LocalAddr(), syscall.EAFNOSUPPORT},
 			{four, nil, proactor.Address{}, syscall.EDESTADDRREQ},
 			{four, nil, address(s, "unixgram", "/x"), syscall.EAFNOSUPPORT},
 			{four, nil, address(s, "tcp", "127.0.0.1:9"), syscall.EAFNOSUPPORT},

@@ -139,7 +139,9 @@ func (p *Port) reaches(to proactor.Address) error {
 	return nil
 }
 
-func (p *Port) v6Only() bool { return p.o.Socket != nil && p.o.Socket.V6Only == proactor.On }
+// v6Only reports whether a socket at the IPv6 wildcard takes nothing else, which
+// it does unless it was told otherwise.
+func (p *Port) v6Only() bool { return p.o.Socket == nil || p.o.Socket.V6Only != proactor.Off }
 
 // packet returns one that is free.
 func (p *Port) packet() *packet {
