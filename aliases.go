@@ -45,8 +45,16 @@ type (
 	SocketOptions    = proactor.SocketOptions
 
 	Address = proactor.Address // where a socket is; a net.Addr
-	Loop    = loop.Loop        // one goroutine on one thread
+	Loop    = loop.Loop        // one goroutine; see Options.Backend
 	Timer   = loop.Timer       // to embed, on any loop
+
+	Affinity = proactor.Affinity // whether a loop is a thread's
+)
+
+// What a loop's backend may be bound to.
+const (
+	OneThread    = proactor.OneThread    // the loop has a thread of its own
+	OneGoroutine = proactor.OneGoroutine // the loop is a goroutine like others
 )
 
 // A Future is a result that comes later; see [loop.Future].

@@ -11,8 +11,12 @@ import (
 
 // A BackendInfo tells which backend a reactor runs on, and why that one.
 type BackendInfo struct {
-	Name string // "uring", "epoll", "kqueue", "sim", …
+	Name string // "uring", "epoll", "netpoll", "kqueue", "sim", …
 	Why  string // in words
+
+	// Affinity says whether each loop has a thread of its own, or is a goroutine
+	// like others, see Options.Backend. It decides what Iterate needs.
+	Affinity Affinity
 }
 
 // A candidate is a backend of this platform.
@@ -32,7 +36,7 @@ func openAll(o *Options, log *slog.Logger) ([]proactor.Backend, BackendInfo, err
 		if err != nil {
 			return nil, BackendInfo{}, err
 		}
-		return backends, BackendInfo{backends[0].Name(), "made by Options.Open"}, nil
+		return backends, info(backends, backends[0].Name(), "made by Options.Open"), nil
 	}
 	if o.Backend == "" || o.Backend == "auto" {
 		return openAuto(candidates(), o.Loops, log)
@@ -40,10 +44,17 @@ func openAll(o *Options, log *slog.Logger) ([]proactor.Backend, BackendInfo, err
 	for _, c := range candidates() {
 		if c.name == o.Backend {
 			backends, err := openEach(o.Loops, c.openLoop)
-			return backends, BackendInfo{c.name, "asked for by name"}, err
+			if err != nil {
+				return nil, BackendInfo{}, err
+			}
+			return backends, info(backends, c.name, "asked for by name"), nil
 		}
 	}
 	return nil, BackendInfo{}, fmt.Errorf("backend %q: %s has %s", o.Backend, platform, candidateNames())
+}
+
+func info(backends []proactor.Backend, name, why string) BackendInfo {
+	return BackendInfo{Name: name, Why: why, Affinity: backends[0].Affinity()}
 }
 
 func (c candidate) openLoop(int) (proactor.Backend, error) { return c.open() }
@@ -53,10 +64,14 @@ func candidateNames() string {
 	for _, c := range candidates() {
 		names = append(names, c.name)
 	}
-	if names == nil {
+	switch last := len(names) - 1; last {
+	case -1:
 		return "no backend"
+	case 0:
+		return names[0]
+	default:
+		return strings.Join(names[:last], ", ") + " and " + names[last]
 	}
-	return strings.Join(names, " and ")
 }
 
 // openAuto opens the first candidate that the kernel does not refuse.
@@ -66,7 +81,7 @@ func openAuto(from []candidate, loops int, log *slog.Logger) ([]proactor.Backend
 		backends, err := openEach(loops, c.openLoop)
 		switch {
 		case err == nil:
-			return backends, BackendInfo{c.name, why}, nil
+			return backends, info(backends, c.name, why), nil
 		case c.unavailable == nil || !errors.Is(err, c.unavailable):
 			return nil, BackendInfo{}, err
 		}

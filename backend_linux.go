@@ -16,5 +16,6 @@ func candidates() []candidate {
 	return []candidate{
 		{"uring", func() (proactor.Backend, error) { return uring.Open(uring.Options{}) }, uring.ErrUnavailable},
 		{"epoll", func() (proactor.Backend, error) { return epoll.Open(epoll.Options{}) }, nil},
+		{"netpoll", func() (proactor.Backend, error) { return epoll.OpenParked(epoll.Options{}) }, nil},
 	}
 }

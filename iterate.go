@@ -13,9 +13,12 @@ import (
 // served; if nothing is, it waits for limit at most, 0 being not at all and a
 // negative limit for as long as it takes.
 //
-// The goroutine must be locked to its thread (runtime.LockOSThread), always be
-// the same, and is the loop's: everything is called on it. The reactor must
-// have one loop. The first Iterate begins with the event [Startup], as Run does.
+// The goroutine must always be the same, and is the loop's: everything is called
+// on it. If the backend is a thread's ([Reactor.Backend] tells: [OneThread]), it
+// must be locked to its thread (runtime.LockOSThread), or a turn on another one
+// is [proactor.ErrWrongThread] and ends the reactor; on netpoll and on the
+// simulator it need not be. The reactor must have one loop. The first Iterate
+// begins with the event [Startup], as Run does.
 //
 // Once the reactor has stopped, Iterate frees it and returns [ErrStopped], or
 // the failure; after that it returns [ErrNotRestartable]. After a Crash it

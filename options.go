@@ -9,11 +9,20 @@ import (
 
 // Options configure a [Reactor]. The zero value is the default of every field.
 type Options struct {
-	// Backend is the name of what does the I/O: "uring" or "epoll" on Linux,
-	// "kqueue" on BSDs and macOS. "" and "auto" mean io_uring, or epoll for all
-	// loops alike where the kernel refuses it, or kqueue. A backend asked for
-	// by name is used or is New's error. Others, the simulator for one, come
+	// Backend is the name of what does the I/O: "uring", "epoll" or "netpoll" on
+	// Linux, "kqueue" on BSDs and macOS. "" and "auto" mean io_uring, or epoll
+	// for all loops alike where the kernel refuses it, or kqueue. A backend asked
+	// for by name is used or is New's error. Others, the simulator for one, come
 	// through Open, which has no use for Backend.
+	//
+	// A loop on uring, epoll or kqueue has a thread of its own, in which it waits:
+	// best for what is done in callbacks, by protocols and by the proxy. A
+	// goroutine that such a loop wakes needs another thread, which costs 5 to 30
+	// microseconds unless many are woken in one turn. A loop on netpoll is a
+	// goroutine like others: epoll's engine, waiting in the network poller of Go's
+	// runtime. It is best where most of the work is done by other goroutines, that
+	// block in a connection or wait for the loop: there it costs less than package
+	// net, and the others cost more (docs/decisions/0005-parked-loops.md).
 	Backend string
 
 	// Open, if not nil, makes each loop's backend instead, counted from 0; for
@@ -21,12 +30,13 @@ type Options struct {
 	Open func(loop int) (proactor.Backend, error)
 
 	// Loops is how many loops there are; default 1, so that nothing two
-	// connections share needs a lock. Each runs on a thread of its own.
+	// connections share needs a lock. Each runs on a thread of its own, but
+	// on netpoll.
 	Loops int
 
 	// Logger is told what cannot be returned to anybody: panics in protocols,
 	// slow callbacks, why io_uring is not used, that GOMAXPROCS is too low for
-	// so many loops; and at level Debug, which ports, of streams and of datagrams,
+	// so many loops with threads; and at level Debug, which ports, of streams and of datagrams,
 	// and connectors begin and end. Default: slog.Default() as it is when New is called; to have nothing
 	// logged, slog.New(slog.DiscardHandler).
 	Logger *slog.Logger

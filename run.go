@@ -27,7 +27,7 @@ func (r *Reactor) Run(ctx context.Context) error {
 	for _, l := range r.loops {
 		go func() { ends <- l.Run() }()
 	}
-	if procs := runtime.GOMAXPROCS(0); procs < len(r.loops)+2 {
+	if procs := runtime.GOMAXPROCS(0); r.backend.Affinity == OneThread && procs < len(r.loops)+2 {
 		r.log.Warn("GOMAXPROCS is below the number of loops + 2: loops may wait for a processor",
 			"gomaxprocs", procs, "loops", len(r.loops))
 	}

@@ -56,6 +56,9 @@ func newSelector() (*selector, error) {
 // Name implements ready.Selector.
 func (s *selector) Name() string { return "epoll" }
 
+// Affinity implements ready.Selector: epoll_pwait(2) waits on its thread.
+func (s *selector) Affinity() proactor.Affinity { return proactor.OneThread }
+
 // Add implements ready.Selector.
 func (s *selector) Add(h proactor.Handle) error {
 	ev := unix.EpollEvent{Events: watched, Fd: int32(h.Index()), Pad: int32(h.Generation())}
@@ -77,11 +80,20 @@ func (s *selector) Remove(h proactor.Handle) error {
 
 // Wait implements ready.Selector.
 func (s *selector) Wait(out []ready.Event, timeout time.Duration) (int, error) {
-	if cap(s.events) < len(out) {
-		s.events = make([]unix.EpollEvent, len(out))
+	n, e := s.wait(s.room(len(out)), timeout)
+	return s.translate(out, n, e)
+}
+
+// room returns where the kernel may put n events.
+func (s *selector) room(n int) []unix.EpollEvent {
+	if cap(s.events) < n {
+		s.events = make([]unix.EpollEvent, n)
 	}
-	events := s.events[:len(out)]
-	n, e := s.wait(events, timeout)
+	return s.events[:n]
+}
+
+// translate makes the result of a Wait of what epoll_wait has put into room.
+func (s *selector) translate(out []ready.Event, n int, e unix.Errno) (int, error) {
 	if e == unix.EINTR {
 		return 0, nil
 	}
@@ -89,8 +101,8 @@ func (s *selector) Wait(out []ready.Event, timeout time.Duration) (int, error) {
 		return 0, e
 	}
 	k := 0
-	for i := range events[:n] {
-		ev := &events[i]
+	for i := range s.events[:n] {
+		ev := &s.events[i]
 		if ev.Pad == 0 {
 			continue // the eventfd: no handle has generation 0
 		}

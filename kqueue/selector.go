@@ -50,6 +50,9 @@ func newSelector(system System) (*selector, error) {
 // Name implements ready.Selector.
 func (s *selector) Name() string { return "kqueue" }
 
+// Affinity implements ready.Selector: kevent(2) waits on its thread.
+func (s *selector) Affinity() proactor.Affinity { return proactor.OneThread }
+
 // Add implements ready.Selector. A descriptor that has one direction only, as
 // an end of a pipe, is watched in that one.
 func (s *selector) Add(h proactor.Handle) error {

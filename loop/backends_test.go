@@ -46,7 +46,7 @@ func ask(w *backends.World, l *loop.Loop, f func()) {
 
 // Timers are never early, by a clock that is not the loop's, and in order.
 func TestTimersOnBackends(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		l, stop := running(w, loop.Options{})
 		defer stop()
 		const n = 50
@@ -135,7 +135,7 @@ func (m *told) Fail(err error) {
 // and nothing left (which the world looks after).
 func TestGoexitOnBackends(t *testing.T) {
 	for _, phase := range []string{"completion", "timer", "call"} {
-		backends.EachReal(t, func(w *backends.World) {
+		backends.EachOfAll(t, func(w *backends.World) {
 			l := loop.New(w.Open(), loop.Options{Report: func(loop.Trouble) {}})
 			m := &told{l: l}
 			m.m.Owner = m
@@ -161,7 +161,7 @@ func dawdle(until chan struct{}) { <-until }
 // The watchdog tells of a callback while it runs, with where it is. (It may
 // tell of others too, on a machine that is busy with something else.)
 func TestWatchdogOnBackends(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		reports := make(chan loop.Trouble, 1000)
 		l, stop := running(w, loop.Options{
 			Watchdog: 20 * time.Millisecond, Report: func(x loop.Trouble) { reports <- x },
@@ -189,7 +189,7 @@ func TestWatchdogOnBackends(t *testing.T) {
 // A loop that sleeps is left asleep: nothing wakes it but its timers, its
 // operations and calls.
 func TestIdleLoopSleeps(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		l, stop := running(w, loop.Options{})
 		defer stop()
 		var enters [2]uint64
@@ -210,7 +210,7 @@ func TestTurnsAllocateNothingOnBackends(t *testing.T) {
 	if checked {
 		t.Skip("checks are compiled in, and they allocate")
 	}
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		l := w.Loop()
 		ran := 0
 		timer := loop.Timer{Func: func() { ran++ }}
@@ -328,7 +328,7 @@ func wakeUps(tb testing.TB, l *loop.Loop, n int) []time.Duration {
 // measured, since the machine may be busy. On a machine with two processors
 // p99 was 1 to 6 ms; with GOMAXPROCS 2 instead of 3 it was 30 ms.)
 func TestWakeUpBesideComputing(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1 + 2))
 		l, stop := running(w, loop.Options{})
 		defer stop()
@@ -343,7 +343,7 @@ func TestWakeUpBesideComputing(t *testing.T) {
 }
 
 func BenchmarkWakeUp(b *testing.B) {
-	for _, back := range backends.Real() {
+	for _, back := range backends.All() {
 		for _, busy := range []int{0, 2} {
 			name := back.Name + map[int]string{0: "/idle", 2: "/2-computing"}[busy]
 			b.Run(name, func(b *testing.B) { benchmarkWakeUp(b, back, busy) })
@@ -373,7 +373,7 @@ func benchmarkWakeUp(b *testing.B, back backends.Backend, busy int) {
 
 // BenchmarkCall is the cost of a call to a loop that is busy anyway.
 func BenchmarkCall(b *testing.B) {
-	for _, back := range backends.Real() {
+	for _, back := range backends.All() {
 		b.Run(back.Name, func(b *testing.B) {
 			backend, err := back.Open()
 			if err != nil {
@@ -401,7 +401,7 @@ func BenchmarkCall(b *testing.B) {
 
 // BenchmarkTurn is the cost of an empty turn.
 func BenchmarkTurn(b *testing.B) {
-	for _, back := range backends.Real() {
+	for _, back := range backends.All() {
 		b.Run(back.Name, func(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()

@@ -1,5 +1,6 @@
-// Package loop runs one goroutine on one thread: completions of a
-// [proactor.Backend], timers, posted calls and futures.
+// Package loop runs one goroutine, on one thread where its backend is a
+// thread's: completions of a [proactor.Backend], timers, posted calls and
+// futures.
 //
 // A turn of a [Loop] is
 //

@@ -38,6 +38,8 @@ func newFake() *fake {
 
 func (f *fake) Name() string { return "fake" }
 
+func (f *fake) Affinity() proactor.Affinity { return proactor.OneThread }
+
 func (f *fake) Submit(op *proactor.Op) {
 	op.Begin()
 	f.ops = append(f.ops, op)

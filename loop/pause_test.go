@@ -26,7 +26,7 @@ func within(w *backends.World, f func() error) error {
 
 // A Pause ends Run and keeps everything: timers and calls wait for the next Run.
 func TestPauseAndRunAgain(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		var events []string
 		note := func(s string) func() { return func() { events = append(events, s) } }
 		l := loop.New(w.Open(), loop.Options{OnStart: note("start"), OnStop: note("stop")})
@@ -69,7 +69,7 @@ func TestPausedLoopEnds(t *testing.T) {
 		"Shutdown":       func(l *loop.Loop) error { l.Shutdown(time.Second); <-l.Done(); return l.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			backends.EachReal(t, func(w *backends.World) {
+			backends.EachOfAll(t, func(w *backends.World) {
 				l := loop.New(w.Open(), loop.Options{Watchdog: 2 * time.Millisecond, Report: func(tr loop.Trouble) { w.Errorf("%v", tr) }})
 				l.Call(l.Pause)
 				if err := within(w, l.Run); !errors.Is(err, loop.ErrPaused) {
@@ -133,7 +133,7 @@ func TestPauseOfIterate(t *testing.T) {
 // A Stop of the same turn is stronger, and a loop that ends does not spin
 // because it was to pause.
 func TestStopIsStrongerThanPause(t *testing.T) {
-	backends.EachReal(t, func(w *backends.World) {
+	backends.EachOfAll(t, func(w *backends.World) {
 		l := loop.New(w.Open(), loop.Options{})
 		l.Call(func() { l.Pause(); l.Stop() })
 		if err := within(w, l.Run); err != nil {

@@ -3,9 +3,12 @@ package loop
 import (
 	"runtime"
 	"time"
+
+	"mobius/proactor"
 )
 
-// Run runs the loop on a new goroutine, locked to a thread of its own, and
+// Run runs the loop on a new goroutine, which is locked to a thread of its own
+// if the backend is a thread's (proactor.OneThread), and
 // returns when it has stopped and its backend is closed: nil after Stop and
 // Shutdown, [ErrGoexit], or the error of the backend. After a [Loop.Pause] it
 // returns [ErrPaused], and may be called again. Any goroutine.
@@ -33,10 +36,12 @@ func (l *Loop) notFresh() error {
 	return ErrStopped
 }
 
-// main is the loop's goroutine. It never unlocks its thread, which owns the
-// backend: the thread ends with it.
+// main is the loop's goroutine. A thread that owns the backend it never unlocks:
+// the thread ends with it.
 func (l *Loop) main() {
-	runtime.LockOSThread()
+	if l.b.Affinity() == proactor.OneThread {
+		runtime.LockOSThread()
+	}
 	l.goid.Store(goroutineID())
 	defer close(l.done)
 	defer l.finish(true) // also when a callback takes the goroutine away
@@ -51,8 +56,9 @@ func (l *Loop) main() {
 	}
 }
 
-// Iterate runs one turn on the calling goroutine, which must be locked to its
-// thread (unless the backend is simulated) and always be the same. The poll
+// Iterate runs one turn on the calling goroutine, which must always be the same,
+// and locked to its thread if the backend is a thread's (proactor.OneThread): else
+// a turn on another thread ends the loop with proactor.ErrWrongThread. The poll
 // waits for limit at most; a negative one means for as long as nothing is due.
 //
 // Once the loop has to stop, Iterate stops it and returns [ErrStopped],
@@ -191,8 +197,10 @@ func (l *Loop) Close() error {
 	} else if !l.Inside() && state(l.state.Load()) != stopped {
 		return ErrRunning
 	}
-	runtime.LockOSThread() // the stop may poll
-	defer runtime.UnlockOSThread()
+	if l.b.Affinity() == proactor.OneThread {
+		runtime.LockOSThread() // the stop may poll
+		defer runtime.UnlockOSThread()
+	}
 	defer close(l.done)
 	l.finish(true)
 	return l.result

@@ -44,8 +44,10 @@ import "time"
 //     of a Hold, a Token's Enter and Leave, and TryWrite between them. Nothing else.
 //     7b. A Wake before, during or between Polls makes the one under way, or else
 //     the next, return early; none is lost.
-//     7c. The first Poll's thread owns the backend: Poll from another answers
-//     ErrWrongThread. Submit before the first Poll is allowed.
+//     7c. The first Poll's thread or goroutine, as Affinity says, owns the backend:
+//     Poll from another thread than the owning one answers ErrWrongThread. A goroutine
+//     that owns one may be on any thread at any time. Submit before the first
+//     Poll is allowed.
 //  8. After a Cancel, results already under way are still delivered, in order,
 //     before the last completion. Cancel of an op that is not active does nothing.
 //  9. Sockets made, accepted or adopted are CLOEXEC and O_NONBLOCK, TCP ones have
@@ -92,9 +94,13 @@ import "time"
 type Backend interface {
 	Sockets
 
-	// Name returns the backend's name ("uring", "epoll", "kqueue", "sim"), for
-	// people. Nothing decides by it.
+	// Name returns the backend's name ("uring", "epoll", "netpoll", "kqueue",
+	// "sim"), for people. Nothing decides by it.
 	Name() string
+
+	// Affinity says whether a thread or a goroutine owns the backend; always the
+	// same. Any goroutine.
+	Affinity() Affinity
 
 	// Submit starts op, which must be idle. It makes no system call that a
 	// later Poll could make for many ops at once. Errors are results, never
@@ -152,8 +158,8 @@ type Backend interface {
 
 	// Close cancels what is active without completing it to its owner, waits
 	// until the kernel has let go of all memory, closes every handle that is
-	// still open, and frees the backend. It may be called from the owner's
-	// thread, or from any if Poll was never called. Idempotent.
+	// still open, and frees the backend. It may be called from the owning
+	// thread or goroutine, or from any if Poll was never called. Idempotent.
 	//
 	// It does not wait for the Func of a Work that is running, which nothing
 	// can stop and which may take long (LookupHost): that ends on its own

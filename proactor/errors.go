@@ -23,7 +23,8 @@ var (
 	// errors.Is(err, errors.ErrUnsupported) holds.
 	ErrUnsupported = errors.ErrUnsupported
 
-	// ErrWrongThread answers Poll from another thread than the first Poll's.
+	// ErrWrongThread answers Poll from another thread than the first Poll's, where
+	// a thread owns the backend (OneThread).
 	ErrWrongThread = errors.New("poll from a thread that does not own the backend")
 
 	// ErrLost ends a backend that the kernel has lost completions of (EBADR):

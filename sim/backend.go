@@ -74,6 +74,10 @@ func (b *Backend) Net() *Net { return b.net }
 // Name returns "sim".
 func (b *Backend) Name() string { return "sim" }
 
+// Affinity implements proactor.Backend: loops run as on uring, epoll and kqueue.
+// Poll itself is content with the goroutine, locked or not.
+func (b *Backend) Affinity() proactor.Affinity { return proactor.OneThread }
+
 // Now returns the virtual time since the network began.
 func (b *Backend) Now() time.Duration { return b.net.Now() }
 

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// An owner is the goroutine of a backend's first Poll. Real backends belong
-// to that goroutine's thread, to which it is locked; goroutines of tests are
-// often not, so here it is the goroutine.
+// An owner is the goroutine of a backend's first Poll. Where a thread owns a
+// backend, that goroutine is locked to it; goroutines of tests are often not, so
+// here it is the goroutine.
 type owner struct {
 	goroutine uint64 // 0: not known yet
 	thread    int    // on which it was seen last; 0: not known

@@ -116,6 +116,10 @@ func (b *Backend) Name() string { return "uring" }
 // WriteFrom implements proactor.Backend.
 func (b *Backend) WriteFrom() int { return b.o.WriteFrom }
 
+// Affinity implements proactor.Backend: the ring is set up for a single
+// issuer, which is a thread, and completions are its deferred task work.
+func (b *Backend) Affinity() proactor.Affinity { return proactor.OneThread }
+
 // Now implements proactor.Backend.
 func (b *Backend) Now() time.Duration { return time.Since(b.start) }
 

@@ -55,9 +55,9 @@ type reactorFlags struct {
 }
 
 func (f *reactorFlags) register(set *flag.FlagSet) {
-	set.StringVar(&f.backend, "backend", "auto", "`NAME` of what does the I/O: auto, uring, epoll or kqueue.\n"+
+	set.StringVar(&f.backend, "backend", "auto", "`NAME` of what does the I/O: auto, uring, epoll, netpoll or kqueue.\n"+
 		"auto is io_uring, or epoll where the kernel refuses it; a name given\nhere is used or is an error")
-	set.IntVar(&f.loops, "loops", 1, "`N` event loops, each a thread of its own")
+	set.IntVar(&f.loops, "loops", 1, "`N` event loops, each a thread of its own but on netpoll")
 	set.StringVar(&f.status, "status", "", "serve a status page on `ADDR` (HOST:PORT, or unix:///PATH), the same as\n"+
 		"JSON at /status.json. It has no password: keep it on 127.0.0.1")
 	set.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "on SIGTERM or SIGINT: wait this long for connections to end by\n"+
@@ -65,8 +65,8 @@ func (f *reactorFlags) register(set *flag.FlagSet) {
 }
 
 func (f *reactorFlags) check() error {
-	if !slices.Contains([]string{"auto", "uring", "epoll", "kqueue"}, f.backend) {
-		return usagef("--backend is %q, want auto, uring, epoll or kqueue", f.backend)
+	if !slices.Contains([]string{"auto", "uring", "epoll", "netpoll", "kqueue"}, f.backend) {
+		return usagef("--backend is %q, want auto, uring, epoll, netpoll or kqueue", f.backend)
 	}
 	if f.loops < 1 || f.loops > maxLoops {
 		return usagef("--loops is %d, want 1 to %d", f.loops, maxLoops)

@@ -101,7 +101,7 @@ func TestBadInput(t *testing.T) {
 		{"cannot assign requested address", []string{"echo", "--listen", "tcp://192.0.2.1:0"}},
 		{"--status \"nonsense\": want HOST:PORT", []string{"proxy", free, to, "--status", "nonsense"}},
 		{`--backend is "select"`, []string{"proxy", free, to, "--backend", "select"}},
-		{`backend "kqueue": Linux has uring and epoll`, []string{"echo", free, "--backend", "kqueue"}},
+		{`backend "kqueue": Linux has uring, epoll and netpoll`, []string{"echo", free, "--backend", "kqueue"}},
 		{"--loops is 0", []string{"proxy", free, to, "--loops", "0"}},
 		{"--loops is 1000000", []string{"proxy", free, to, "--loops", "1000000"}},
 		{"invalid value \"x\" for flag -loops", []string{"proxy", free, to, "--loops", "x"}},

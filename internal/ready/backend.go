@@ -21,6 +21,7 @@ type Backend struct {
 
 	o        Options
 	selector Selector
+	affinity proactor.Affinity // of selector
 	waker    waker
 	owner    thread
 	closed   bool
@@ -69,7 +70,7 @@ var _ proactor.Backend = (*Backend)(nil)
 
 // New returns a backend over selector, which it owns, also if New fails.
 func New(selector Selector, o Options) (*Backend, error) {
-	b := &Backend{o: o.withDefaults(), selector: selector, base: time.Now()}
+	b := &Backend{o: o.withDefaults(), selector: selector, affinity: selector.Affinity(), base: time.Now()}
 	b.waker.selector = selector
 	if err := b.Sockets.Init(); err != nil {
 		selector.Close()
@@ -84,6 +85,9 @@ func New(selector Selector, o Options) (*Backend, error) {
 
 // Name implements proactor.Backend.
 func (b *Backend) Name() string { return b.selector.Name() }
+
+// Affinity implements proactor.Backend.
+func (b *Backend) Affinity() proactor.Affinity { return b.affinity }
 
 // Wake implements proactor.Backend.
 func (b *Backend) Wake() { b.waker.wake() }

@@ -19,7 +19,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	if b.closed {
 		return proactor.ErrClosed
 	}
-	if !b.owner.mine() {
+	if b.affinity == proactor.OneThread && !b.owner.mine() {
 		return proactor.ErrWrongThread
 	}
 	before := b.progress

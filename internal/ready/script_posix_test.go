@@ -30,6 +30,8 @@ type script struct {
 
 func (s *script) Name() string { return "script" }
 
+func (s *script) Affinity() proactor.Affinity { return proactor.OneThread }
+
 func (s *script) Add(h proactor.Handle) error {
 	s.added = append(s.added, h)
 	return s.refuse

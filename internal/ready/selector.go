@@ -12,6 +12,9 @@ type Selector interface {
 	// Name returns the backend's name.
 	Name() string
 
+	// Affinity returns the backend's: whether Wait keeps its thread.
+	Affinity() proactor.Affinity
+
 	// Add watches h, whose index is its descriptor, in both directions,
 	// edge-triggered, until the descriptor is closed or removed. What is ready
 	// already is reported too. ErrUnwatchable says that the kernel cannot

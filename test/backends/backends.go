@@ -2,6 +2,7 @@ package backends
 
 import (
 	"runtime"
+	"slices"
 	"testing"
 
 	"mobius/internal/testenv"
@@ -14,14 +15,36 @@ type Backend struct {
 	Name   string // what it calls itself
 	Limits string // what is tiny about it, if anything is
 	Open   func() (proactor.Backend, error)
+
+	// AnyThread: a goroutine owns the backend, so that tests need not be locked
+	// to their threads.
+	AnyThread bool
 }
 
-// Real returns the backends of this platform that do real I/O.
-func Real() []Backend { return platform() }
+// Real returns the backends of this platform that do real I/O. The one that
+// parks, of which all but the wait is epoll's, is among them if MOBIUS_LONG=1.
+func Real() []Backend {
+	if testenv.Long() {
+		return All()
+	}
+	return platform()
+}
 
-// Hostile returns the same backends with limits so tiny that they are met all
+// All returns the backends of this platform that do real I/O.
+func All() []Backend { return append(platform(), limited(parked(), false)...) }
+
+// Hostile returns those of Real with limits so tiny that they are met all
 // the time: rings of four entries, two buffers, sends of a few bytes.
-func Hostile() []Backend { return hostile() }
+func Hostile() []Backend {
+	if testenv.Long() {
+		return append(hostile(), limited(parked(), true)...)
+	}
+	return hostile()
+}
+
+func limited(of []Backend, tiny bool) []Backend {
+	return slices.DeleteFunc(of, func(b Backend) bool { return tiny != (b.Limits != "") })
+}
 
 // Each runs f on a quiet simulated network and on each real backend, as
 // subtests named after them. A real backend that the kernel refuses is missing
@@ -32,8 +55,13 @@ func Each(t *testing.T, f func(w *World)) {
 }
 
 // EachReal is Each without the simulator.
-func EachReal(t *testing.T, f func(w *World)) {
-	for _, b := range Real() {
+func EachReal(t *testing.T, f func(w *World)) { eachOf(t, Real(), f) }
+
+// EachOfAll is EachReal with all of [All].
+func EachOfAll(t *testing.T, f func(w *World)) { eachOf(t, All(), f) }
+
+func eachOf(t *testing.T, of []Backend, f func(w *World)) {
+	for _, b := range of {
 		t.Run(b.Name, func(t *testing.T) { f(open(t, b)) })
 	}
 }
@@ -56,13 +84,15 @@ func Seeds(t *testing.T, seeds int, o sim.Options, f func(w *World, seed uint64)
 	})
 }
 
-// open returns a world on a real backend. Its test is locked to its thread,
-// which owns the backends, and must leave no descriptor or goroutine behind.
+// open returns a world on a real backend. Its test is locked to its thread if
+// that owns the backends, and must leave no descriptor or goroutine behind.
 func open(t *testing.T, b Backend) *World {
 	t.Helper()
 	testenv.Leaks(t)
-	runtime.LockOSThread()
-	t.Cleanup(runtime.UnlockOSThread)
+	if !b.AnyThread {
+		runtime.LockOSThread()
+		t.Cleanup(runtime.UnlockOSThread)
+	}
 	w := newWorld(t, b.Name, nil, func() proactor.Backend {
 		backend, err := b.Open()
 		if err != nil {

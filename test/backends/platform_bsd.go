@@ -14,3 +14,5 @@ func platform() []Backend {
 }
 
 func hostile() []Backend { return nil }
+
+func parked() []Backend { return nil }

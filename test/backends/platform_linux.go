@@ -26,10 +26,22 @@ func hostile() []Backend {
 	}
 }
 
+func parked() []Backend {
+	return []Backend{
+		{Name: "netpoll", Open: onParked(epoll.Options{}), AnyThread: true},
+		{Name: "netpoll", Limits: "one event, few bytes", AnyThread: true,
+			Open: onParked(epoll.Options{Events: 1, ReadBuffer: 7, WriteBudget: 3})},
+	}
+}
+
 func onRing(o uring.Options) func() (proactor.Backend, error) {
 	return func() (proactor.Backend, error) { return uring.Open(o) }
 }
 
 func onEpoll(o epoll.Options) func() (proactor.Backend, error) {
 	return func() (proactor.Backend, error) { return epoll.Open(o) }
+}
+
+func onParked(o epoll.Options) func() (proactor.Backend, error) {
+	return func() (proactor.Backend, error) { return epoll.OpenParked(o) }
 }

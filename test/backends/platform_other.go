@@ -5,3 +5,5 @@ package backends
 func platform() []Backend { return nil }
 
 func hostile() []Backend { return nil }
+
+func parked() []Backend { return nil }

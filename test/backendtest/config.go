@@ -36,7 +36,7 @@ type Config struct {
 	Virtual     bool // time is virtual: it moves only in Poll
 	Descriptors bool // handles are descriptors of this process: Adopt and Detach deal in them
 	Hostile     bool // limits are tiny: socket buffers are too
-	AnyThread   bool // Poll does not look at threads
+	AnyThread   bool // Poll does not look at threads: a goroutine owns the backend, and tests are not locked to theirs
 	Allocates   bool // operations may allocate
 
 	// Scale is what amounts of bytes are divided by, for backends that are slow
@@ -98,12 +98,17 @@ func RunPair(t *testing.T, openClient, openServer func(testing.TB) proactor.Back
 func (c Config) Run(t *testing.T) {
 	for _, test := range c.Tests() {
 		t.Run(test.Name, func(t *testing.T) {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			if !c.free() {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+			}
 			c.run(t, test)
 		})
 	}
 }
+
+// free reports whether the goroutine of a test may change its thread.
+func (c Config) free() bool { return c.AnyThread && c.Client == nil }
 
 // Tests returns the tests that Run would run, in order.
 func (c Config) Tests() []Test {
@@ -125,7 +130,8 @@ func patience(virtual bool) time.Duration {
 	return testenv.Patience()
 }
 
-// run runs one test on the calling goroutine, which is locked to its thread.
+// run runs one test on the calling goroutine, which is locked to its thread
+// unless any will do.
 func (c Config) run(tb testing.TB, test Test) {
 	tb.Helper()
 	if c.Patience == 0 {

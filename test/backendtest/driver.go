@@ -28,6 +28,10 @@ type driver struct {
 	completed   time.Duration // when the latest Complete returned
 }
 
+// elsewhere reports whether the caller is on another thread than the one that
+// turns the backend, if that is always the same.
+func (d *driver) elsewhere() bool { return !d.w.cfg.free() && thread() != d.thread }
+
 // call makes a call during which nothing may complete.
 func (d *driver) call(f func()) {
 	d.calling = true

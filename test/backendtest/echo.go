@@ -64,7 +64,7 @@ func (e *echo) sent() {
 
 // Evict implements [proactor.Evictor].
 func (e *echo) Evict(h *proactor.Hold) {
-	if e.d.calling || e.d.completing && thread() != e.d.thread {
+	if e.d.calling || e.d.completing && e.d.elsewhere() {
 		e.d.report("sentence 3b: Evict not on the loop's goroutine, or inside Submit")
 	}
 	e.evicted++

@@ -81,7 +81,7 @@ func (d *driver) arrive(p *probe, op *proactor.Op) {
 		d.report("sentence 2: Complete of %v inside Submit, Cancel or Resume", op.Kind)
 	case d.completing:
 		d.report("sentence 2: Complete of %v inside another Complete", op.Kind)
-	case !d.polling || thread() != d.thread:
+	case !d.polling || d.elsewhere():
 		d.report("sentence 2: Complete of %v not on the loop's goroutine", op.Kind)
 	case !p.live:
 		d.report("sentence 2a: a completion of %v after its last (N %d, Err %v)", op.Kind, op.N, op.Err)

@@ -87,8 +87,10 @@ func (c Config) Fails(tb testing.TB, name string, limit time.Duration) (why stri
 	go func() {
 		defer close(over)
 		defer r.clean()
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		if !c.free() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
 		c.run(r, test)
 	}()
 	end := time.NewTimer(limit)

@@ -213,7 +213,7 @@ func (p *pinner) Released(pin *proactor.Pin, _ bool) {
 		p.d.report("Released of another pin")
 	case p.op.live:
 		p.d.report("sentence 5: Released before the send's last completion")
-	case p.d.calling || !p.d.polling || thread() != p.d.thread:
+	case p.d.calling || !p.d.polling || p.d.elsewhere():
 		p.d.report("Released not on the loop's goroutine inside Poll")
 	}
 	p.released++

@@ -74,6 +74,8 @@ var tests = append([]Test{
 	{Name: "S7b_WakeFromWithinComplete", alone: true, run: s7bWakeFromWithinComplete},
 	{Name: "S7b_NoWakeIsLost", alone: true, run: s7bNoWakeIsLost},
 	{Name: "S7c_PollFromAnotherThread", alone: true, run: s7cPollFromAnotherThread},
+	{Name: "S7c_AffinityIsTrue", alone: true, run: s7cAffinityIsTrue},
+	{Name: "S7c_OneGoroutineOnManyThreads", alone: true, run: s7cOneGoroutineOnManyThreads},
 	{Name: "S7c_SubmitBeforeTheFirstPoll", alone: true, run: s7cSubmitBeforeTheFirstPoll},
 	{Name: "S8_ToggledStreamsLoseNothing", run: s8ToggledStreamsLoseNothing},
 	{Name: "S8_ResultsUnderWayAreDelivered", run: s8ResultsUnderWayAreDelivered},

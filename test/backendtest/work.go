@@ -61,7 +61,7 @@ func s14RunsAwayFromTheLoop(w *world) {
 	p := d.probe(proactor.OpWork, 0)
 	me := thread()
 	p.Func = func() {
-		loop.Store(thread() == me)
+		loop.Store(!w.cfg.free() && thread() == me) // a goroutine that has parked leaves its thread to others
 		if !loop.Load() {
 			<-release
 		}

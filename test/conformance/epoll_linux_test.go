@@ -44,3 +44,37 @@ func TestEpollTiny(t *testing.T) {
 
 // TestEpollWithoutPipes has relays copy.
 func TestEpollWithoutPipes(t *testing.T) { onEpoll(epoll.Options{Pipes: -1}).Run(t) }
+
+// onParked returns a configuration for epoll's engine in Go's network poller
+// with the given limits.
+func onParked(o epoll.Options) backendtest.Config {
+	return backendtest.Config{
+		Name: "netpoll",
+		Open: func(tb testing.TB) proactor.Backend {
+			tb.Helper()
+			b, err := epoll.OpenParked(o)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return b
+		},
+		Descriptors: true,
+		AnyThread:   true,
+	}
+}
+
+// TestParked runs the suite on a goroutine that parks, with the options as
+// shipped.
+func TestParked(t *testing.T) {
+	c := onParked(epoll.Options{})
+	reaches(t, &c, counters{"Spliced": spliced, "RelayCopied": copied})
+	c.Run(t)
+}
+
+// TestParkedTiny is TestEpollTiny on a goroutine that parks.
+func TestParkedTiny(t *testing.T) {
+	c := hostile(onParked(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1, Datagram: 2000}), 2)
+	c.Scale, c.Datagram = 1000, 2000
+	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
+	c.Run(t)
+}

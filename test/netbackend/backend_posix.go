@@ -60,6 +60,9 @@ func Open() *Backend {
 // Name implements proactor.Backend.
 func (b *Backend) Name() string { return "net" }
 
+// Affinity implements proactor.Backend.
+func (b *Backend) Affinity() proactor.Affinity { return proactor.OneGoroutine }
+
 // Now implements proactor.Backend.
 func (b *Backend) Now() time.Duration { return time.Since(b.start) }
 

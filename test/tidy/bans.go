@@ -118,7 +118,7 @@ func (b Name) bans(pkg, name string) bool {
 }
 
 var (
-	backendName = whole(`"(uring|io_uring|epoll|kqueue|sim)"`)
+	backendName = whole(`"(uring|io_uring|epoll|netpoll|kqueue|sim)"`)
 	mayChoose   = regexp.MustCompile(`^backend_[a-z]+\.go$`)
 )
 
