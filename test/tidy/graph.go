@@ -32,6 +32,12 @@ connector, transport/tls, transport/datagram, transport/descriptor, transport/pr
 uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 connector < flow;
 mobius < proxy < cmd/mobius;
+
+# The benchmark harness.
+NONE < github.com/HdrHistogram/hdrhistogram-go < bench/result;
+NONE < bench/control, bench/csource;
+bench/result, golang.org/x/sys/unix < bench/load < bench/servers;
+bench/control, bench/csource, bench/servers < bench < cmd/mobius;
 NONE < github.com/pires/go-proxyproto;
 mobius < protocols < policies;
 github.com/pires/go-proxyproto < policies;
@@ -73,7 +79,7 @@ var Onlys = []Only{
 	{"internal/splice", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "test/*/*.go"}},
 	{"internal/ready", []string{"internal/*/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go", "test/*/*.go"}},
 	{"golang.org/x/sys/unix", []string{"internal/*/*.go", "uring/*.go", "epoll/*.go", "kqueue/*.go", "kqueue/*/*.go",
-		"cmd/mobius/*.go", "test/*/*.go", "test/*/*/*.go"}},
+		"cmd/mobius/*.go", "bench/*.go", "bench/*/*.go", "test/*/*.go", "test/*/*/*.go"}},
 }
 
 // A Graph says what each package may import, directly or through others.

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package load
+
+import "time"
+
+// ownCPU returns 0: the time is taken on Linux only.
+func ownCPU() time.Duration { return 0 }

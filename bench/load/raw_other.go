@@ -1,0 +1,9 @@
+//go:build !linux
+
+package load
+
+import "errors"
+
+func runRaw(*Spec, *talk) (*Result, error) {
+	return nil, errors.New("load: needs Linux: it runs on epoll(7)")
+}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package bench
+
+import (
+	"runtime"
+	"time"
+
+	"mobius/bench/result"
+)
+
+type machineLoad struct{}
+
+func readMachineLoad() machineLoad { return machineLoad{} }
+
+func describeMachine() result.Machine { return result.Machine{CPUs: runtime.NumCPU()} }
+
+func disturbance(*machineLoad, *machineLoad, time.Duration, int) string { return "" }
+
+func harnessCPU() time.Duration { return 0 }

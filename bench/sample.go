@@ -1,0 +1,225 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"time"
+
+	"mobius/bench/control"
+	"mobius/bench/load"
+	"mobius/bench/result"
+)
+
+// A take is one sample that is being taken.
+type take struct {
+	r        *runner
+	workload Workload
+	c        Case
+	peer     *Peer
+	server   *server
+	tree     tree
+	profile  string // the file of the profile that it is taken for, if any
+	calls    bool   // it is taken to count system calls
+	counted  *float64
+	sample   result.Sample
+}
+
+// run starts the peer and a load, measures, and stops both.
+func (t *take) run(ctx context.Context) error {
+	s, err := t.r.startServer(ctx, t.peer, t.workload.Kind)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	t.server = s
+	ctx, stop := s.during(ctx)
+	defer stop()
+	if up := t.r.upstream; up != nil && t.workload.Kind == KindProxy {
+		ctx, stop = up.during(ctx)
+		defer stop()
+	}
+	t.tree = family(s.cmd.Process.Pid)
+	var before usage
+	if t.workload.mode == load.Idle {
+		t.tree.holds(&before)
+	}
+	spec := t.c.spec(&t.workload)
+	spec.Address, spec.Warmup, spec.Duration = s.at.Address, t.r.o.Warmup, t.r.o.Duration
+	p, c, err := t.r.startLoad(spec)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	limit := loadTime(spec)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the load has not ended after %v", limit))
+	defer cancel()
+	err = t.measure(ctx, p, &before)
+	if errors.Is(err, load.ErrGone) {
+		err = c.failure()
+	}
+	if err != nil {
+		err = s.blame(err)
+	}
+	return err
+}
+
+// blameTime is how long after a load's failure the end of its server counts as
+// the reason for it.
+const blameTime = 200 * time.Millisecond
+
+// blame returns why a load has failed: if the server has ended, then that.
+func (s *server) blame(err error) error {
+	timer := time.NewTimer(blameTime)
+	defer timer.Stop()
+	select {
+	case <-s.ended:
+		return s.failure()
+	case <-timer.C:
+		return err
+	}
+}
+
+// loadTime returns how long a load may take from its start to its end.
+func loadTime(spec load.Spec) time.Duration {
+	return spec.Warmup + spec.Duration + 15*time.Second + time.Duration(spec.Conns)*2*time.Millisecond
+}
+
+// startLoad starts a load's process.
+func (r *runner) startLoad(spec load.Spec) (*load.Process, *child, error) {
+	argv := append(append([]string(nil), r.self...), LoadCommand)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	out, w := io.Pipe()
+	cmd.Stdout = w
+	c, err := startChild(cmd, r.loads)
+	if err != nil {
+		return nil, nil, err
+	}
+	go func() {
+		<-c.ended
+		w.Close()
+	}()
+	p, err := load.Attach(in, out, spec)
+	if err != nil {
+		c.stop()
+		return nil, nil, err
+	}
+	return p, c, nil
+}
+
+// measure leads the load through its time, and reads what the server has used.
+func (t *take) measure(ctx context.Context, p *load.Process, before *usage) error {
+	if err := p.Ready(ctx); err != nil {
+		return err
+	}
+	t.tree = family(t.server.cmd.Process.Pid) // what it has started by now
+	if err := p.Go(); err != nil {
+		return err
+	}
+	if err := p.Begin(ctx); err != nil {
+		return err
+	}
+	end, err := t.extras()
+	if err != nil {
+		return err
+	}
+	allocated, hasMemory := t.memory()
+	machine, own, from := readMachineLoad(), harnessCPU()+t.r.upstreamCPU(), t.tree.spent()
+	err = p.End(ctx)
+	to := t.tree.spent()
+	after, used := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()-own
+	if err != nil {
+		return err
+	}
+	if now, ok := t.memory(); ok && hasMemory {
+		t.sample.Mallocs, t.sample.GCs = new(now.Mallocs-allocated.Mallocs), new(now.GCs-allocated.GCs)
+	}
+	t.tree.holds(&to)
+	calls, err := end()
+	if err != nil {
+		return err
+	}
+	res, err := p.Done(ctx)
+	if err != nil {
+		return err
+	}
+	t.fill(res, before, &from, &to)
+	ours := used + res.CPU
+	if user, system, ok := cost(&from, &to); ok {
+		ours += user + system
+	}
+	t.sample.Disturbed = disturbance(&machine, &after, ours, t.r.cpus)
+	if t.calls && calls != nil && res.Requests > 0 {
+		t.counted = new(float64(*calls) / float64(res.Requests))
+	}
+	return nil
+}
+
+// extras begins what the sample is taken for beside the figures. The function
+// that it returns ends it.
+func (t *take) extras() (end func() (*uint64, error), err error) {
+	if t.profile != "" {
+		if err := t.server.control.StartProfile(t.profile); err != nil {
+			return nil, err
+		}
+		return func() (*uint64, error) { return nil, t.server.control.StopProfile() }, nil
+	}
+	if !t.calls {
+		return func() (*uint64, error) { return nil, nil }, nil
+	}
+	counter, err := countCalls(t.tree)
+	if err != nil {
+		return nil, err
+	}
+	return func() (*uint64, error) {
+		defer counter.close()
+		n, err := counter.count()
+		return &n, err
+	}, nil
+}
+
+// memory asks the server, if it answers.
+func (t *take) memory() (control.Memory, bool) {
+	if t.server.control == nil || t.profile != "" {
+		return control.Memory{}, false
+	}
+	m, err := t.server.control.Memory()
+	return m, err == nil
+}
+
+// fill writes the figures down.
+func (t *take) fill(res *load.Result, before, from, to *usage) {
+	s := &t.sample
+	s.Elapsed, s.Requests, s.Bytes, s.Bad = res.Elapsed, res.Requests, res.Bytes, res.Bad
+	s.Latency, s.Corrected = res.Latency, res.Corrected
+	if res.CPU > 0 {
+		s.LoadCPU = new(res.CPU)
+	}
+	if t.workload.Kind == KindUDP {
+		s.Lost = new(res.Lost)
+	}
+	if user, system, ok := cost(from, to); ok {
+		s.User, s.System = new(user), new(system)
+	}
+	if from.hasSwitches && to.hasSwitches && to.voluntary >= from.voluntary && to.involuntary >= from.involuntary {
+		s.VoluntarySwitches, s.InvoluntarySwitches = new(to.voluntary-from.voluntary), new(to.involuntary-from.involuntary)
+	}
+	if to.hasDescriptors {
+		s.Descriptors = new(to.descriptors)
+	}
+	if to.hasSize {
+		s.Resident = new(to.resident)
+	}
+	if before.hasDescriptors && to.hasDescriptors {
+		s.AddedDescriptors = new(int64(to.descriptors) - int64(before.descriptors))
+	}
+	if before.hasSize && to.hasSize {
+		s.AddedResident = new(int64(to.resident) - int64(before.resident))
+	}
+}
