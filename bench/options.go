@@ -63,6 +63,15 @@ func Quick() Options {
 	}
 }
 
+// Check reports what is wrong with options.
+func (o Options) Check() error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	_, err := o.peers()
+	return err
+}
+
 // complete fills in what is 0, and reports what is wrong.
 func (o *Options) complete() error {
 	if o.Rounds == 0 {

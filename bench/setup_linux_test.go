@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -107,11 +108,14 @@ func short(t *testing.T, cases string, peers ...string) Options {
 	}
 }
 
+// compiled is where that is, whatever TMPDIR a test sets.
+var compiled = filepath.Join(os.TempDir(), "mobius-bench-test-"+strconv.Itoa(os.Getuid()))
+
 // cacheDir returns where all tests of this machine keep their C servers.
 func cacheDir(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
 		return t.TempDir()
 	}
-	return os.TempDir() + "/mobius-bench-test-" + strconv.Itoa(os.Getuid())
+	return compiled
 }

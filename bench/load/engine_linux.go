@@ -245,6 +245,9 @@ func (e *engine) timeout(now, until int64) time.Duration {
 // answered counts n answers that came now to what was sent at the time sent.
 func (e *engine) answered(now, sent int64, n int64) {
 	e.progress = now
+	if e.spec.Mode == Idle {
+		return // that it answers is all that was asked
+	}
 	if e.measuring {
 		e.res.Requests += uint64(n)
 	}

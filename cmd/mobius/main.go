@@ -1,8 +1,9 @@
-// Command mobius is a proxy for TCP, TLS, UDP and unix sockets, an echo server and
-// a kernel probe on the Mobius reactor.
+// Command mobius is a proxy for TCP, TLS, UDP and unix sockets, an echo server, a
+// benchmark and a kernel probe on the Mobius reactor.
 //
 //	mobius proxy [--listen URL]… [--to URL]… [--backend NAME] [--loops N] [--status ADDR]
 //	mobius echo  --listen URL [--backend NAME] [--loops N] [--status ADDR]
+//	mobius bench [--quick] [--case CASE]… [--peers NAMES] [--out DIR]
 //	mobius probe [--json]
 //	mobius version
 //
@@ -36,6 +37,7 @@ func commands() []command {
 	return []command{
 		{"proxy", "forward connections to one or several upstreams", runProxy},
 		{"echo", "send back whatever arrives", runEcho},
+		{"bench", "measure Mobius beside other servers, on this machine", runBench},
 		{"probe", "tell what this kernel offers, which backend is chosen, and why", runProbe},
 		{"version", "print the version", runVersion},
 	}

@@ -1,5 +1,5 @@
 // Command mutants breaks Mobius on purpose, a line at a time, and runs the cases of
-// test/twisted that must notice: numbers in the names of tests prove nothing,
+// test/twisted, or a package's own tests, that must notice: numbers in the names of tests prove nothing,
 // a case that fails for the right reason does. No file is touched: a mutant is
 // compiled by go build's overlay.
 //

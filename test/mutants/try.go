@@ -25,6 +25,20 @@ type area struct {
 	mutants []mutant
 }
 
+// pkg returns the directory of the package whose tests are the area's cases:
+// those of the harness's areas stand beside its code.
+func (a *area) pkg() string {
+	switch a.name {
+	case "bench":
+		return "bench"
+	case "bench-load":
+		return "bench/load"
+	case "bench-result":
+		return "bench/result"
+	}
+	return "test/twisted"
+}
+
 // A verdict is how a mutant fared.
 type verdict string
 
@@ -74,13 +88,13 @@ func try(root, dir string, a area, m *mutant) (out []byte, err error) {
 		return nil, err
 	}
 	binary := filepath.Join(dir, "cases.test")
-	build := exec.Command("go", "test", "-c", "-overlay="+overlay, "-o", binary, "./test/twisted")
+	build := exec.Command("go", "test", "-c", "-overlay="+overlay, "-o", binary, "./"+a.pkg())
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return out, fmt.Errorf("%w: %w", errNoBuild, err)
 	}
 	test := exec.Command(binary, "-test.run="+a.run, "-test.failfast", "-test.short", "-test.timeout=100s")
-	test.Dir = filepath.Join(root, "test", "twisted")
+	test.Dir = filepath.Join(root, filepath.FromSlash(a.pkg()))
 	out, err = test.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
 		return out, fmt.Errorf("area %s: no case matches %q", a.name, a.run)

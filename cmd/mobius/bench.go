@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"mobius/bench"
+	"mobius/bench/result"
+)
+
+const benchSynopsis = `bench [--quick] [--case CASE]… [--peers NAMES] [--peer NAME=COMMAND]… [--out DIR]
+
+Measure Mobius beside other servers, on this machine: processor time per
+request, requests per second, latencies. Every byte is checked.
+
+A CASE is WORKLOAD[:CONNECTIONS[,SIZE[,DEPTH]]][@RATE], such as echo:50,64,1 or
+echo:1000@20000, an open loop of 20000 requests per second. --list names the
+workloads and the peers. A COMMAND of your own starts a server on 127.0.0.1:PORT;
+UPSTREAM in it makes it a proxy in front of an echo.`
+
+// A benchFlags is what the command is asked for.
+type benchFlags struct {
+	quick, list, noPin, profiles, calls bool
+	cases, extra                        list
+	peers, out, against                 string
+	rounds                              int
+	duration, warmup, budget            time.Duration
+}
+
+func (f *benchFlags) register(set *flag.FlagSet) {
+	set.BoolVar(&f.quick, "quick", false, "end within a minute: few cases, peers and rounds")
+	set.BoolVar(&f.list, "list", false, "name the workloads and the peers, and measure nothing")
+	set.Var(&f.cases, "case", "measure `CASE` (default: a choice of all workloads)")
+	set.StringVar(&f.peers, "peers", "", "measure these peers, `NAMES` with commas (default: all that there are)")
+	set.Var(&f.extra, "peer", "measure a server of your own, `NAME[/KIND]=COMMAND`; KIND is echo, tls, unix,\nudp, http or proxy")
+	set.StringVar(&f.against, "against", "net", "give ratios to the peer `NAME`, round by round")
+	set.IntVar(&f.rounds, "rounds", 0, "`N` rounds, in which the peers take turns (default 5)")
+	set.DurationVar(&f.duration, "time", 0, "measure each sample for this long (default 1s)")
+	set.DurationVar(&f.warmup, "warmup", 0, "let each run this long before that (default 200ms)")
+	set.DurationVar(&f.budget, "budget", 0, "end after this long in all, with the rounds that there are by then")
+	set.StringVar(&f.out, "out", "", "write report.json, and profiles, into `DIR`")
+	set.BoolVar(&f.calls, "syscalls", true, "count system calls, in a sample of its own for each peer")
+	set.BoolVar(&f.profiles, "profiles", false, "take CPU profiles of servers written in Go; needs --out")
+	set.BoolVar(&f.noPin, "no-pin", false, "do not keep servers and load on processors of their own")
+}
+
+// options returns what that means.
+func (f *benchFlags) options(args []string) (o bench.Options, err error) {
+	if f.quick {
+		o = bench.Quick()
+	}
+	o.Flags, o.NoPin, o.Syscalls, o.Profiles, o.Out = strings.Join(args, " "), f.noPin, f.calls, f.profiles, f.out
+	if len(f.cases) > 0 {
+		o.Cases = nil
+	}
+	for _, text := range f.cases {
+		c, err := bench.ParseCase(text)
+		if err != nil {
+			return o, usagef("--case: %w", err)
+		}
+		o.Cases = append(o.Cases, c)
+	}
+	for _, text := range f.extra {
+		p, err := bench.ParsePeer(text)
+		if err != nil {
+			return o, usagef("--peer: %w", err)
+		}
+		o.Extra = append(o.Extra, p)
+	}
+	if f.peers != "" {
+		o.Peers = strings.FieldsFunc(f.peers, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	if f.rounds != 0 {
+		o.Rounds = f.rounds
+	}
+	for from, to := range map[*time.Duration]*time.Duration{&f.duration: &o.Duration, &f.warmup: &o.Warmup, &f.budget: &o.Budget} {
+		if *from != 0 {
+			*to = *from
+		}
+	}
+	if err := o.Check(); err != nil {
+		return o, usagef("%s", strings.TrimPrefix(err.Error(), "bench: "))
+	}
+	return o, nil
+}
+
+// runBench is the command.
+func runBench(args []string, out, log io.Writer) error {
+	var f benchFlags
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.register(set)
+	if err := parseFlags(set, benchSynopsis, args, out); err != nil {
+		return err
+	}
+	if f.list {
+		printBenchList(out)
+		return nil
+	}
+	o, err := f.options(args)
+	if err != nil {
+		return err
+	}
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
+			return usagef("--out %q: %w", f.out, err)
+		}
+	}
+	p := &benchProgress{log: log, last: time.Now(), terminal: isTerminal(log)}
+	o.Progress = p.show
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	report, err := bench.Run(ctx, o)
+	p.clear()
+	if report != nil {
+		printReport(out, report, f.against)
+		if f.out != "" {
+			err = errors.Join(err, writeReport(filepath.Join(f.out, "report.json"), report))
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted: what was measured stands above")
+	}
+	return err
+}
+
+func writeReport(path string, r *result.Report) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+func printBenchList(w io.Writer) {
+	fmt.Fprintln(w, "Workloads:")
+	for _, l := range bench.Workloads() {
+		fmt.Fprintf(w, "  %-14s %-6s %s\n", l.Name, l.Kind, l.Doc)
+	}
+	fmt.Fprintln(w, "\nPeers, and what they can serve:")
+	for _, p := range bench.Builtin() {
+		fmt.Fprintf(w, "  %-14s %s\n", p.Name, strings.Join(p.Kinds, ", "))
+	}
+}
+
+// A benchProgress tells how far a run is: on a terminal in one line that
+// changes, elsewhere with a line each few seconds.
+type benchProgress struct {
+	log      io.Writer
+	last     time.Time
+	terminal bool
+}
+
+// plainEvery is the time between two plain lines.
+const plainEvery = 10 * time.Second
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (p *benchProgress) show(at bench.Progress) {
+	if at.Err != nil {
+		p.clear()
+		fmt.Fprintf(p.log, "%s, %s, round %d: %v\n", at.Case, at.Peer, at.Round, at.Err)
+	}
+	line := fmt.Sprintf("%d of %d samples, round %d of %d, %s, %s; %s gone, some %s left", at.Done, at.Total, at.Round, at.Rounds,
+		at.Case, at.Peer, at.Elapsed.Round(time.Second), at.Left.Round(time.Second))
+	switch {
+	case p.terminal:
+		fmt.Fprintf(p.log, "\r\x1b[K%s", line)
+	case time.Since(p.last) >= plainEvery:
+		p.last = time.Now()
+		fmt.Fprintln(p.log, line)
+	}
+}
+
+// clear removes the line that changes.
+func (p *benchProgress) clear() {
+	if p.terminal {
+		fmt.Fprint(p.log, "\r\x1b[K")
+	}
+}
