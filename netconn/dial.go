@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -131,7 +132,7 @@ func (d *Dialer) dialOne(ctx context.Context, p parsed, network string, local pr
 	if err := ctx.Err(); err != nil {
 		return fail(ofContext(err))
 	}
-	a := &attempt{to: to, o: d.Options.resolved(), network: network, done: make(chan struct{})}
+	a := &attempt{to: to, o: d.Options.resolved(), done: make(chan struct{})}
 	a.options.Local = local
 	keepAlive(&a.options, d.KeepAlive, d.KeepAliveConfig)
 	a.options.Control = d.control(ctx, p, to)
@@ -188,7 +189,6 @@ type attempt struct {
 	to      target
 	options proactor.SocketOptions
 	o       *Options
-	network string
 	member  loop.Member
 
 	done chan struct{} // closed once the rest is valid
@@ -202,7 +202,7 @@ func (a *attempt) begin() {
 		a.over(nil, loop.ErrStopped)
 		return
 	}
-	h, err := a.l.Sockets().Stream(a.to.addr, &a.options)
+	h, err := a.socket()
 	if err != nil {
 		a.over(nil, err)
 		return
@@ -211,6 +211,31 @@ func (a *attempt) begin() {
 	a.member.Owner = a
 	a.l.Join(&a.member)
 	a.l.Submit(&a.op)
+}
+
+// socket makes the attempt's socket.
+func (a *attempt) socket() (proactor.Handle, error) {
+	to := a.to.addr
+	if !isPacket(to) {
+		return a.l.Sockets().Stream(to, &a.options)
+	}
+	local := a.options.Local
+	a.options.Local = proactor.Address{}
+	switch {
+	case local.IsValid():
+	case to.IsUnix():
+		local = proactor.UnixgramAddress("")
+	case to.IP().Is4():
+		local = proactor.IPAddress(proactor.UDP, netip.IPv4Unspecified(), 0)
+	default:
+		local = proactor.IPAddress(proactor.UDP, netip.IPv6Unspecified(), 0)
+	}
+	h, _, err := a.l.Sockets().Packet(local, &a.options)
+	return h, err
+}
+
+func isPacket(a proactor.Address) bool {
+	return a.Kind() == proactor.UDP || a.Kind() == proactor.Unixgram
 }
 
 // reap has an attempt end of which nobody wants the result.
@@ -239,7 +264,11 @@ func (a *attempt) Complete(op *proactor.Op) {
 		a.over(nil, err)
 		return
 	}
-	a.over(newStream(a.l, op.Handle, a.network, netAddr(local), netAddr(remote), a.o), nil)
+	if isPacket(a.to.addr) {
+		a.over(newPacket(a.l, op.Handle, netAddr(local), netAddr(remote), a.o), nil)
+		return
+	}
+	a.over(newStream(a.l, op.Handle, netAddr(local), netAddr(remote), a.o), nil)
 }
 
 func (a *attempt) over(conn net.Conn, err error) {
@@ -260,13 +289,25 @@ func (a *attempt) Abandon(error) {
 }
 
 // newStream makes a connection of what the network says. Loop goroutine.
-func newStream(l *loop.Loop, h proactor.Handle, network string, local, remote net.Addr, o *Options) net.Conn {
+func newStream(l *loop.Loop, h proactor.Handle, local, remote net.Addr, o *Options) net.Conn {
 	if _, ok := remote.(*net.TCPAddr); ok {
 		c := new(TCPConn)
 		c.start(l, h, "tcp", local, remote, o)
 		return c
 	}
 	c := new(UnixConn)
-	c.start(l, h, network, local, remote, o)
+	c.start(l, h, "unix", local, remote, o)
+	return c
+}
+
+// newPacket makes a packet connection of a datagram socket. Loop goroutine.
+func newPacket(l *loop.Loop, h proactor.Handle, local, remote net.Addr, o *Options) net.Conn {
+	if _, ok := local.(*net.UDPAddr); ok {
+		c := new(UDPConn)
+		c.start(l, h, "udp", local, remote, o)
+		return c
+	}
+	c := new(UnixgramConn)
+	c.start(l, h, "unixgram", local, remote, o)
 	return c
 }

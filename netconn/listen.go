@@ -92,6 +92,45 @@ func (lc *ListenConfig) options(p parsed, at target) *proactor.SocketOptions {
 	return o
 }
 
+// ListenPacket returns a datagram socket that is bound to an address, of the
+// network "udp", "udp4", "udp6" or "unixgram": a *UDPConn or a *UnixgramConn. The
+// error is a *net.OpError.
+func ListenPacket(r *mobius.Reactor, network, address string) (net.PacketConn, error) {
+	return (&ListenConfig{Reactor: r}).ListenPacket(context.Background(), network, address)
+}
+
+// ListenPacket is [ListenPacket]; ctx bounds looking the address up.
+func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	p, at, err := lc.resolve(ctx, network, address)
+	if err == nil && !isPacket(at.addr) {
+		err = net.UnknownNetworkError(network)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
+	}
+	l := lc.Reactor.NextLoop()
+	o := lc.options(p, at)
+	var c net.PacketConn
+	if e := lc.Reactor.On(l, func() { c, err = listenPacket(l, at, o, lc.Options.resolved()) }); e != nil {
+		err = e
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: at.net, Err: inCall("bind", err)}
+	}
+	return c, nil
+}
+
+func listenPacket(l *loop.Loop, at target, so *proactor.SocketOptions, o *Options) (net.PacketConn, error) {
+	if l.Ending() {
+		return nil, errStopped
+	}
+	h, local, err := l.Sockets().Packet(at.addr, so)
+	if err != nil {
+		return nil, err
+	}
+	return newPacket(l, h, netAddr(local), nil, o).(net.PacketConn), nil
+}
+
 // start makes the socket and begins to accept. Loop goroutine.
 func (n *Listener) start(at target, o *proactor.SocketOptions) error {
 	if n.l.Ending() {

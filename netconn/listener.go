@@ -277,7 +277,7 @@ func (n *Listener) make(l *loop.Loop, h proactor.Handle, peer proactor.Address) 
 		}
 		local = netAddr(a)
 	}
-	return newStream(l, h, n.network, local, netAddr(peer), n.o)
+	return newStream(l, h, local, netAddr(peer), n.o)
 }
 
 // made queues a connection, nil if it came to nothing.

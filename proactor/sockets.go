@@ -8,8 +8,8 @@ import (
 )
 
 // Sockets makes, configures and closes handles, without an Op and without
-// blocking (LookupHost excepted). All but LookupHost and Number are for the
-// loop's goroutine, or for any before the first Poll.
+// blocking (LookupHost excepted). All but LookupHost, Number, Duplicate
+// and Discard are for the loop's goroutine, or for any before the first Poll.
 type Sockets interface {
 	// Stream returns a stream socket that may Connect to an address of
 	// remote's network, bound to o.Local if that is valid. o may be nil.
