@@ -51,7 +51,9 @@ func (c *Conn) settle() {
 	if wait {
 		return
 	}
-	_ = c.l.Sockets().CloseFD(c.h) // nothing is active on it
+	if !c.handOver() {
+		_ = c.l.Sockets().CloseFD(c.h) // nothing is active on it
+	}
 	c.l.Leave(&c.member)
 	c.forget()
 }

@@ -35,6 +35,7 @@ type Conn struct {
 	borrow sync.Mutex // guards what follows
 	guests int        // goroutines that use the descriptor's number
 	left   bool       // the loop waits for them
+	taker  *detaching // whoever called Detach
 	closed bool       // the number is another's
 }
 

@@ -23,6 +23,7 @@ type piece struct {
 	hold  *proactor.Hold   // what keeps bytes, if anything does
 	busy  bool             // the reading goroutine is copying from it, or has lent it out
 	asked bool             // the hold was asked back
+	lent  bool             // by Peek: its memory is nobody else's until it is read
 }
 
 // Evict is asked when too many of the backend's buffers are held. What is
@@ -115,13 +116,16 @@ func (q *pieces) drop() {
 		memories.Put(p.mem)
 		p.mem = nil
 	}
-	p.bytes = nil
+	p.bytes, p.lent = nil, false
 	p.next, q.free = q.free, p
 }
 
 // forget drops everything that nobody is copying from.
 func (q *pieces) forget() {
 	for q.head != nil && !q.head.busy {
+		if q.head.lent {
+			q.head.mem = nil // somebody may be looking at it: not for the pool
+		}
 		q.drop()
 	}
 }

@@ -24,6 +24,7 @@ type reader struct {
 	err      error // how the stream ended, once it has: io.EOF or an errno
 	shut     bool  // CloseRead
 	stopped  bool  // the loop receives no more until there is room
+	used     int   // of the first piece, by Next
 	gone     bool  // the connection is over: nothing is kept any more
 	deadline deadline
 }
@@ -57,6 +58,7 @@ func (c *Conn) read(p []byte) (int, error) {
 			r.mu.Unlock()
 			return 0, err
 		}
+		c.useLocked()
 		if r.q.n > 0 {
 			return c.takeLocked(p), nil
 		}
