@@ -20,8 +20,17 @@ func Start(o mobius.Options) (*Runner, error) {
 		return nil, err
 	}
 	s := &Runner{Reactor: r, ran: make(chan error, 1)}
+	runs := make(chan struct{})
+	if err := r.CallWhenRunning(func() { close(runs) }); err != nil {
+		return nil, err
+	}
 	go func() { s.ran <- r.Run(context.Background()) }()
-	return s, nil
+	select {
+	case <-runs:
+		return s, nil
+	case err := <-s.ran: // it has failed at once
+		return nil, err
+	}
 }
 
 // Close stops the reactor and waits for its end: connections and listeners that
