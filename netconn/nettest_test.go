@@ -17,7 +17,16 @@ import (
 // everyBackend runs f on a running reactor of every real backend, also with
 // tiny limits.
 func everyBackend(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
-	for _, b := range append(backends.Real(), tiny()...) {
+	onEach(t, append(backends.All(), tiny()...), f)
+}
+
+// everyRealBackend is everyBackend without the tiny limits.
+func everyRealBackend(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
+	onEach(t, backends.All(), f)
+}
+
+func onEach(t *testing.T, of []backends.Backend, f func(t *testing.T, r *mobius.Reactor)) {
+	for _, b := range of {
 		t.Run(b.Name+" "+b.Limits, func(t *testing.T) {
 			testenv.Leaks(t)
 			f(t, running(t, b, 1).Reactor)

@@ -21,7 +21,7 @@ func TestNettestTLS(t *testing.T) {
 	ca := testenv.NewCA(t)
 	own := &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1")}}
 	trusting := &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"}
-	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
+	everyRealBackend(t, func(t *testing.T, r *mobius.Reactor) {
 		made := 0
 		nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 			client, server, err := connected(r, "tcp", "127.0.0.1:0")

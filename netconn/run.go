@@ -12,10 +12,23 @@ type Runner struct {
 	ran chan error
 }
 
+// preferred is the backend whose loops are goroutines like those that they wake;
+// see mobius.Options.
+const preferred = "netpoll"
+
 // Start makes a reactor and runs it on goroutines of its own, for programs that
-// have no other use for it than this package's.
+// have no other use for it than this package's. If o leaves the backend open it
+// is netpoll where there is one, else mobius.New's choice.
 func Start(o mobius.Options) (*Runner, error) {
+	open := o.Backend == "" && o.Open == nil
+	if open {
+		o.Backend = preferred
+	}
 	r, err := mobius.New(o)
+	if err != nil && open {
+		o.Backend = ""
+		r, err = mobius.New(o)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -22,5 +22,8 @@ func tiny() []backends.Backend {
 		{Name: "epoll", Limits: "one event, few bytes", Open: func() (proactor.Backend, error) {
 			return epoll.Open(epoll.Options{Events: 1, ReadBuffer: 509, WriteBudget: 251})
 		}},
+		{Name: "netpoll", Limits: "one event, few bytes", Open: func() (proactor.Backend, error) {
+			return epoll.OpenParked(epoll.Options{Events: 1, ReadBuffer: 509, WriteBudget: 251})
+		}},
 	}
 }

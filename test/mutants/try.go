@@ -26,7 +26,7 @@ type area struct {
 }
 
 // pkg returns the directory of the package whose tests are the area's cases:
-// those of the harness's areas stand beside its code.
+// those of some areas stand beside their code.
 func (a *area) pkg() string {
 	switch a.name {
 	case "bench":
@@ -35,6 +35,8 @@ func (a *area) pkg() string {
 		return "bench/load"
 	case "bench-result":
 		return "bench/result"
+	case "netconn":
+		return "netconn"
 	}
 	return "test/twisted"
 }
