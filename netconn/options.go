@@ -5,8 +5,8 @@ package netconn
 type Options struct {
 	// ReadBuffer is how many received bytes a connection keeps that nobody has
 	// read; from there on it does not receive, which slows its peer down, until
-	// half of them are read. What is under way then is kept, too: up to one of the
-	// backend's buffers more. Default 256 KiB.
+	// half of them are read. What is under way at that moment is kept, too: no more
+	// than the socket's own buffer and one turn bring. Default 256 KiB.
 	ReadBuffer int
 
 	// Unaccepted is how many connections a listener keeps that nobody has

@@ -146,7 +146,10 @@ func TestWritesDoNotMix(t *testing.T) {
 func TestReadBufferLimit(t *testing.T) {
 	everyBackend(t, func(t *testing.T, r *mobius.Reactor) {
 		c, s := pair(t, r, Options{ReadBuffer: 10_000})
-		sent := pattern(8 << 20)
+		if err := errors.Join(s.SetReadBuffer(16<<10), c.SetWriteBuffer(16<<10)); err != nil { // which bounds what is under way
+			t.Fatal(err)
+		}
+		sent := pattern(4 << 20)
 		var all sync.WaitGroup
 		all.Go(func() {
 			if _, err := c.Write(sent); err != nil {
