@@ -73,7 +73,8 @@ func describe(err error) string {
 	text := fmt.Sprintf("%T %v", err, err)
 	var ne net.Error
 	if errors.As(err, &ne) {
-		text += fmt.Sprintf(" timeout=%v temporary=%v", ne.Timeout(), ne.Temporary())
+		temporary, ok := ne.(interface{ Temporary() bool }) // which net/http asks an error of Accept
+		text += fmt.Sprintf(" timeout=%v temporary=%v", ne.Timeout(), ok && temporary.Temporary())
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
