@@ -52,6 +52,8 @@ type Backend struct {
 
 	lanes     map[way]*lane // those in use
 	idleLanes *lane
+	due       []*outbox // UDP sockets that have something to send
+	bundle    sys.Bundle
 
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue

@@ -106,6 +106,7 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		s := b.slots.at(i)
 		b.dropLetter(s)
 		b.leaveLane(s)
+		b.leaveOutbox(e, s)
 		b.slots.give(i)
 	}
 	if op.Kind == proactor.OpSend {

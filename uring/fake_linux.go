@@ -2,11 +2,17 @@
 
 package uring
 
+import "syscall"
+
 // A fake plays, for a test, a kernel that does other things than it was asked,
 // and tells of them late and in another order.
 type fake interface {
 	// submit may change an entry that the kernel is about to see.
 	submit(e *SQE)
+
+	// together is asked how many of n datagrams, which are about to leave by one
+	// system call, it sends, or why not even one.
+	together(n int) (int, syscall.Errno)
 
 	// complete is given a completion of the kernel's, to keep.
 	complete(c CQE)

@@ -7,7 +7,7 @@ import "mobius/proactor"
 // A lane is the way from one unix datagram socket to one receiver. The kernel
 // gets its SendTo ops one at a time: a receiver's queue may be full (unix(7)),
 // and of several sends that then wait any may be the first to find room. UDP
-// sends do not wait for receivers, and go together.
+// sends do not wait for receivers; see outbox.
 type lane struct {
 	way   way
 	queue proactor.Queue // ops that wait for the one the kernel has

@@ -106,9 +106,11 @@ func (b *Backend) prepareRound() bool {
 		b.arm(b.waiting.Pop())
 	}
 	b.pumpStalled()
+	b.post()
 	b.collectWork()
 	mailIdle := b.feedMail()
-	return b.feedStarved() && mailIdle && b.wakeup && b.finished.Len() == 0 && b.waiting.Len() == 0 && len(b.cancels)+len(b.stalled) == 0
+	return b.feedStarved() && mailIdle && b.wakeup && b.finished.Len() == 0 && b.waiting.Len() == 0 &&
+		len(b.cancels)+len(b.stalled)+len(b.due) == 0
 }
 
 func (b *Backend) armWaker() {

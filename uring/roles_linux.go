@@ -53,6 +53,7 @@ type descriptor struct {
 	handle  proactor.Handle // whose class this is
 	class   uint8
 	hungUp  bool         // the peer has ended its side: polls for room must be multishot
+	outbox  *outbox      // of a UDP socket, once it has sent
 	in, out *proactor.Op // active ops, kept only if invariants are compiled in
 }
 

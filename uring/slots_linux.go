@@ -67,6 +67,7 @@ type slot struct {
 	wait       bool            // sending, posting, pouring: the descriptor takes no more now; poll before the next send
 	told       bool            // sending, pouring: room was promised since the last send
 	misses     uint8           // sending, pouring: promises in a row of which nothing came
+	first      bool            // posting: its outbox waits for its end
 	hungry     bool            // receiving, collecting, drawing: it starved, and has got nothing since
 	canceling  bool            // a cancel has been prepared for this arming
 	tries      uint8           // cancels for this arming that found nothing

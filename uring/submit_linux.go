@@ -56,7 +56,12 @@ func (b *Backend) Submit(op *proactor.Op) {
 		return
 	case r == posting && !b.submitSendTo(op, e, s):
 		return
-	case r == posting && e.Network == proactor.Unixgram && !b.enterLane(op, s):
+	case r == posting && e.Network == proactor.Unixgram:
+		if !b.enterLane(op, s) {
+			return
+		}
+	case r == posting:
+		b.enqueue(op, e)
 		return
 	case r == receiving:
 		s.class = b.classOf(e)

@@ -169,6 +169,32 @@ func (b *Batch) Send(fd, n int) (int, unix.Errno) {
 	return count(sent, e)
 }
 
+// A Bundle is messages that lie apart and that one system call sends.
+type Bundle struct{ headers []mmsghdr }
+
+// Add puts m into b. It must stay as it is until the next Send has returned.
+func (b *Bundle) Add(m *Message) { b.headers = append(b.headers, mmsghdr{header: m.Header}) }
+
+// Len returns how many messages are in b.
+func (b *Bundle) Len() int { return len(b.headers) }
+
+// Bytes returns how many bytes of message i the latest Send has sent.
+func (b *Bundle) Bytes(i int) int { return int(b.headers[i].n) }
+
+// Clear takes all messages out of b.
+func (b *Bundle) Clear() { b.headers = b.headers[:0] }
+
+// Send sends the first n messages on fd in order, without waiting, and returns how
+// many were sent. An error is that of the first one. Why the one after those that
+// were sent was not is not told (sendmmsg(2), BUGS).
+//
+// Go's scheduler is not told of the call: it waits for nothing.
+func (b *Bundle) Send(fd, n int) (int, unix.Errno) {
+	sent, _, e := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b.headers))), uintptr(n),
+		sendFlags, 0, 0)
+	return count(sent, e)
+}
+
 // Receive receives into up to n messages from fd without waiting, and returns
 // into how many. (Elsewhere an error may come beside them; here it waits for the
 // next call.)
