@@ -25,6 +25,7 @@ import (
 // in its cache. How many are needed is learned from receives that find none.
 type pool struct {
 	ring        *BufferRing
+	arena       []byte // memory, between two pages that nobody may touch
 	memory      []byte
 	size        int
 	incremental bool
@@ -86,17 +87,34 @@ func newPool(r *Ring, group uint16, n, size int, incremental bool) (*pool, error
 	if err != nil {
 		return nil, err
 	}
-	memory, err := unix.Mmap(-1, 0, n*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+	arena, memory, err := mapGuarded(n * size)
 	if err != nil {
 		_ = ring.Close()
 		return nil, fmt.Errorf("map %d buffers of %d bytes: %w", n, size, err)
 	}
-	p := &pool{ring: ring, memory: memory, size: size, incremental: incremental, buffers: make([]buffer, n)}
+	p := &pool{ring: ring, arena: arena, memory: memory, size: size, incremental: incremental, buffers: make([]buffer, n)}
 	p.want, p.low = n, n
 	for i := range p.buffers {
 		p.post(uint16(i))
 	}
 	return p, nil
+}
+
+// mapGuarded maps n bytes between two pages that nobody may touch, whole with
+// those and alone: who runs over the end of a pool, this process or the kernel
+// for it, meets a fault and not somebody else's bytes.
+func mapGuarded(n int) (whole, inside []byte, err error) {
+	page := unix.Getpagesize()
+	size := (n + page - 1) / page * page
+	whole, err = unix.Mmap(-1, 0, page+size+page, unix.PROT_NONE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.Mprotect(whole[page:page+size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		_ = unix.Munmap(whole)
+		return nil, nil, err
+	}
+	return whole, whole[page : page+n : page+n], nil
 }
 
 // post takes buffer i back.
@@ -170,7 +188,7 @@ func (p *pool) take(i uint16, n int, flags uint32) []byte {
 // close frees the memory. The kernel must have let go of it.
 func (p *pool) close() error {
 	err := p.ring.Close()
-	if e := unix.Munmap(p.memory); err == nil {
+	if e := unix.Munmap(p.arena); err == nil {
 		err = e
 	}
 	return err
