@@ -3,7 +3,11 @@ package main
 import (
 	"go/parser"
 	"go/token"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -37,6 +41,25 @@ func TestMutantsApply(t *testing.T) {
 				t.Errorf("%s: a mutant of %s says nothing", a.name, m.file)
 			}
 		}
+	}
+}
+
+// Every area that docs/testing.md names is there.
+func TestAreasThatAreNamedExist(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "testing.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(doc), "\nAreas of mutants, with at least three each: ")
+	list, _, _ = strings.Cut(list, ".\n")
+	names := strings.Fields(strings.ReplaceAll(list, ",", " "))
+	for _, name := range names {
+		if !slices.ContainsFunc(areas(), func(a area) bool { return a.name == name }) {
+			t.Errorf("there is no area %s", name)
+		}
+	}
+	if len(names) < 30 {
+		t.Errorf("docs/testing.md names %d areas, want 30 at least", len(names))
 	}
 }
 
