@@ -51,6 +51,10 @@ type Config struct {
 	// exhaust them; tests then insist on having seen it.
 	Starves bool
 
+	// Turn is how many bytes one stream lends in one Poll at most, so that others
+	// have theirs; 0 means that nobody knows.
+	Turn int
+
 	// Datagram is how many bytes a RecvFrom lends at most; 0 means 64 KiB.
 	Datagram int
 

@@ -1,6 +1,10 @@
 package backendtest
 
-import "mobius/proactor"
+import (
+	"time"
+
+	"mobius/proactor"
+)
 
 // Sentence 16: limits are reached, not crashed into.
 
@@ -141,6 +145,32 @@ func s16OneBusyStreamDoesNotStopOthers(w *world) {
 			out.send()
 		}
 		w.until("the flood goes on beside it", func() bool { return flood.got > before || out.isDone() })
+	}
+	out.stop = true
+	w.until("the flood ends", func() bool { return out.isDone() && flood.got == out.sent })
+}
+
+// s16AStreamHasABudgetPerTurn: however much a peer has sent, one Poll lends no
+// more of it than it says.
+func s16AStreamHasABudgetPerTurn(w *world) {
+	if w.cfg.Turn == 0 {
+		return
+	}
+	a, b := w.join(w.server.listen(nil))
+	out := a.write(1, 1<<40, func() int { return w.size(2 << 20) })
+	flood := b.read(1)
+	for polls := 0; polls < 200 && flood.got < 4*int64(w.cfg.Turn) || flood.got == 0; polls++ {
+		if w.client != w.server {
+			w.client.poll(time.Millisecond)
+		}
+		before := flood.got
+		w.server.poll(time.Millisecond)
+		if n := flood.got - before; n > int64(w.cfg.Turn) {
+			w.Fatalf("Poll %d lends %d bytes of one stream, want at most %d", polls, n, w.cfg.Turn)
+		}
+		if polls > 100_000 {
+			w.Fatalf("%d Polls lend %d bytes\n%s", polls, flood.got, w.dump())
+		}
 	}
 	out.stop = true
 	w.until("the flood ends", func() bool { return out.isDone() && flood.got == out.sent })

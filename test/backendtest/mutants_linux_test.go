@@ -3,6 +3,7 @@
 package backendtest_test
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ func realBenches() []bench {
 		return func(change func(b *broken)) backendtest.Config {
 			return backendtest.Config{
 				Name: "epoll", Descriptors: true, Scale: 4, Patience: 3 * time.Second, Starves: starves,
+				Turn: 4 * o.ReadBuffer,
 				Open: func(tb testing.TB) proactor.Backend {
 					inner, err := epoll.Open(o)
 					if err != nil {
@@ -40,6 +42,15 @@ func realBenches() []bench {
 }
 
 var epollTinyMutants = []mutant{
+	{"16", "lends whatever is there", "S16_AStreamHasABudgetPerTurn", func(b *broken) {
+		b.poll = func(timeout time.Duration) error {
+			err := b.Backend.Poll(timeout)
+			for range 9 {
+				err = errors.Join(err, b.Backend.Poll(0))
+			}
+			return err
+		}
+	}},
 	{"3c", "does not wake up for a Release", "S3c_ServedAgainWithoutATimer", func(b *broken) {
 		var mine proactor.Holds
 		mine.Init(func() {})

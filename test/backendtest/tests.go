@@ -143,6 +143,7 @@ var tests = append([]Test{
 	{Name: "S16_SubmitFromCompletions", alone: true, run: s16SubmitFromCompletions},
 	{Name: "S16_AnIdleBackendDoesNotSpin", alone: true, run: s16AnIdleBackendDoesNotSpin},
 	{Name: "S16_OneBusyStreamDoesNotStopOthers", run: s16OneBusyStreamDoesNotStopOthers},
+	{Name: "S16_AStreamHasABudgetPerTurn", run: s16AStreamHasABudgetPerTurn},
 	{Name: "Close_WithEverythingActive", alone: true, run: closeWithEverythingActive},
 	{Name: "Close_WithAFuncRunning", alone: true, run: closeWithAFuncRunning},
 	{Name: "Close_BeforeTheFirstPoll", alone: true, run: closeBeforeTheFirstPoll},

@@ -23,6 +23,7 @@ func onEpoll(o epoll.Options) backendtest.Config {
 			return b
 		},
 		Descriptors: true,
+		Turn:        4 << 18, // four reads of 256 KiB
 	}
 }
 
@@ -37,7 +38,7 @@ func TestEpoll(t *testing.T) {
 // bytes, one event at a time, and minimum socket buffers.
 func TestEpollTiny(t *testing.T) {
 	c := hostile(onEpoll(epoll.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1, Datagram: 2000}), 2)
-	c.Scale, c.Datagram = 1000, 2000
+	c.Scale, c.Datagram, c.Turn = 1000, 2000, 4*64
 	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
 	c.Run(t)
 }

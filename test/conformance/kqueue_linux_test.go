@@ -32,6 +32,7 @@ func onKqueueWith(hasUser bool, o kqueue.Options) backendtest.Config {
 			return b
 		},
 		Descriptors: true,
+		Turn:        4 << 18, // as epoll's
 	}
 }
 
@@ -45,6 +46,6 @@ func TestKqueueModelWithPipe(t *testing.T) { onKqueue(false).Run(t) }
 // TestKqueueModelTiny runs it with limits as those of TestEpollTiny.
 func TestKqueueModelTiny(t *testing.T) {
 	c := hostile(onKqueueWith(true, kqueue.Options{Events: 1, Buffers: 2, ReadBuffer: 64, Holds: 2, WriteBudget: 1, Datagram: 2000}), 2)
-	c.Scale, c.Datagram = 200, 2000
+	c.Scale, c.Datagram, c.Turn = 200, 2000, 4*64
 	c.Run(t)
 }

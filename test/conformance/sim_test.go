@@ -73,7 +73,7 @@ func TestSimTiny(t *testing.T) {
 	for seed := uint64(1); seed <= seeds(t); seed++ {
 		t.Run("seed="+itoa(int(seed)), func(t *testing.T) {
 			c := simulated(sim.Options{Seed: seed, Harmless: true, Buffers: 2, BufferSize: 100, Holds: 2, DatagramSize: 2000})
-			c.Hostile, c.Holds, c.Starves = true, 2, true
+			c.Hostile, c.Holds, c.Starves, c.Turn = true, 2, true, 2*100
 			c.Run(t)
 		})
 	}

@@ -30,6 +30,7 @@ func onUring(o uring.Options) backendtest.Config {
 		},
 		Datagram:    65535,
 		Descriptors: true,
+		Turn:        32 << 18, // all buffers: the kernel gets none back before the next Poll
 	}
 }
 
@@ -72,6 +73,7 @@ func TestUringTiny(t *testing.T) {
 			o := tinyRing
 			o.BufferSize = size
 			c := hostile(onUring(o), 1)
+			c.Turn = 2 * size
 			reaches(t, &c, counters{"Starved": starved, "Evicted": evicted, "Rearmed": rearmed, "Overflowed": overflowed})
 			c.Run(t)
 		})
@@ -98,6 +100,7 @@ func TestUringIncrementalTiny(t *testing.T) {
 	o := tinyRing
 	o.Plain, o.BufferSize = false, 4096
 	c := hostile(onUring(o), 0)
+	c.Turn = 2 * o.BufferSize
 	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted})
 	c.Run(t)
 }
