@@ -14,11 +14,19 @@ import (
 	"mobius/test/backends"
 )
 
-// A starved is a backend on which sockets of datagrams fail as a test wants it.
+// A starved is a backend on which sockets fail as a test wants it.
 type starved struct {
 	proactor.Backend
+	stream  error // of Stream
 	packet  error // of Packet
 	options error // of SetOptions
+}
+
+func (b *starved) Stream(to proactor.Address, o *proactor.SocketOptions) (proactor.Handle, error) {
+	if b.stream != nil {
+		return 0, b.stream
+	}
+	return b.Backend.Stream(to, o)
 }
 
 func (b *starved) Packet(at proactor.Address, o *proactor.SocketOptions) (proactor.Handle, proactor.Address, error) {
@@ -169,4 +177,64 @@ func TestAnswersFromAnotherAddressAreSaid(t *testing.T) {
 		t.Errorf("%d lines, want one for each wildcard:\n%s", n, log)
 	}
 	s.closes()
+}
+
+// A datagram of which a part is missing is not passed on, and begins no flow.
+func TestTruncatedDatagramIsDropped(t *testing.T) {
+	s, _, _ := newStarved(t, "127.0.0.1:0", DatagramOptions{})
+	c, r := s.client(), s.d.all()[0]
+	r.DatagramInfo([]byte("a par"), c.port.LocalAddr(), &proactor.Msg{Truncated: true})
+	if st := s.d.Status(); st.Dropped != 1 || st.Accepted != 0 {
+		t.Errorf("the status is %+v", st)
+	}
+	c.asks("whole")
+	f := r.list[0]
+	f.DatagramInfo([]byte("a par"), f.port.RemoteAddr(), &proactor.Msg{Truncated: true})
+	f.DatagramInfo([]byte("not from there"), c.port.LocalAddr(), &proactor.Msg{})
+	if st := s.d.Status(); st.Dropped != 3 || st.Received.Datagrams != 1 {
+		t.Errorf("the status is %+v", st)
+	}
+	s.closes()
+}
+
+// An upstream that was down is up with its first answer.
+func TestAnswerMarksTheUpstreamUp(t *testing.T) {
+	s, _, _ := newStarved(t, "127.0.0.1:0", DatagramOptions{})
+	u := s.router.Upstreams()[0]
+	u.rest(0, errors.New("it was down"))
+	if s.d.Status().Upstreams[0].Up {
+		t.Error("it is up without an answer")
+	}
+	s.client().asks("anybody?")
+	if st := s.d.Status().Upstreams[0]; !st.Up || st.Error != "" {
+		t.Errorf("it has answered, and its status is %+v", st)
+	}
+	s.closes()
+}
+
+// A lack of descriptors here is not taken for a failure of the upstream's, and
+// no other upstream is tried for it.
+func TestLackOfDescriptorsForStreams(t *testing.T) {
+	w := backends.Simulate(t, quiet)
+	b := &starved{Backend: w.Open(), stream: syscall.EMFILE}
+	s := &layered{World: w, near: w.Loop(), mid: w.LoopOn(b, loop.Options{}), far: w.Loop()}
+	at := s.Address()
+	route, err := RoundRobinOf(NewUpstream(at), NewUpstream(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start(Options{Route: route})
+	client := s.dial()
+	client.endsBadly()
+	r := s.report(1, NoUpstream, Server)
+	if !errors.Is(r.Err, syscall.EMFILE) || r.Attempts != 1 {
+		t.Errorf("the report says %+v", r)
+	}
+	for _, u := range s.p.Status().Upstreams {
+		if !u.Up || u.Failed != 0 {
+			t.Errorf("an upstream is said to be %+v", u)
+		}
+	}
+	b.stream = nil
+	s.drained()
 }
