@@ -58,19 +58,25 @@ func mobiusCommand(at Place, backend string) []string {
 
 func goPeers() []Peer {
 	kinds := []string{KindEcho, KindTLS, KindUnix, KindUDP, KindHTTP, KindProxy}
-	net := func(at Place) ([]string, error) {
-		args := []string{self, PeerCommand, "net", at.Kind, at.Address}
-		switch at.Kind {
-		case KindProxy:
-			args = append(args, at.Upstream)
-		case KindTLS:
-			args = append(args, at.Cert, at.Key)
+	on := func(what string) func(Place) ([]string, error) {
+		return func(at Place) ([]string, error) {
+			args := []string{self, PeerCommand, what, at.Kind, at.Address}
+			switch at.Kind {
+			case KindProxy:
+				args = append(args, at.Upstream)
+			case KindTLS:
+				args = append(args, at.Cert, at.Key)
+			}
+			return args, nil
 		}
-		return args, nil
 	}
 	return []Peer{
-		{Name: "net", Kinds: kinds, Backend: "netpoller", Loops: 1, Control: true, Command: net},
-		{Name: "net-all", Kinds: kinds, Backend: "netpoller", Control: true, Command: net},
+		{Name: "net", Kinds: kinds, Backend: "netpoller", Loops: 1, Control: true, Command: on("net")},
+		{Name: "net-all", Kinds: kinds, Backend: "netpoller", Control: true, Command: on("net")},
+		{
+			Name: "netconn", Kinds: []string{KindEcho, KindTLS, KindUnix, KindHTTP}, Backend: "auto", Loops: 1, Control: true,
+			Command: on("netconn"),
+		},
 		{
 			Name: "netpoll", Kinds: []string{KindEcho, KindUnix}, Backend: "epoll", Loops: 1, Control: true,
 			Command: func(at Place) ([]string, error) { return modulePeer("netpoll", at) },

@@ -115,7 +115,7 @@ func TestPeersServe(t *testing.T) {
 	o := short(t, "echo:3,64,2 echo:1,300000,1 connect:2,64,1 idle:10,64,1 unix:3,64,1 udp:3,64,1 udp-stream:1,1000,4 "+
 		"tls:3,64,1 handshake:2,64,1 http:3,64,2 proxy:3,64,1 proxy:1,300000,1 proxy-idle:5,64,1 proxy-connect:2,64,1")
 	o.Duration = 20 * time.Millisecond
-	o.Peers = []string{"net"}
+	o.Peers = []string{"net", "netconn"}
 	for _, p := range append(cPeers(), proxyPeers()...) {
 		o.Peers = append(o.Peers, p.Name)
 	}

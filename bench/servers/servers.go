@@ -1,6 +1,7 @@
 // Package servers has the servers on package net that Mobius is measured
 // beside: what a Go programmer writes first. They are kept as one would: a
-// goroutine a connection, io.Copy between two connections.
+// goroutine a connection, io.Copy between two connections. The same code runs on
+// Mobius by package netconn, which is what that costs and brings.
 package servers
 
 import (
@@ -24,6 +25,9 @@ type Config struct {
 	Address   string // where it listens: HOST:PORT or a path
 	Upstream  string // of a proxy, HOST:PORT
 	Cert, Key string // PEM files, of tls
+
+	// Listen is what listens for streams; nil means net.Listen.
+	Listen func(network, address string) (net.Listener, error)
 }
 
 // Kinds returns what servers there are.
@@ -34,44 +38,47 @@ const echoBuffer = 64 << 10
 
 // Run serves until the listener fails.
 func Run(c Config) error {
+	if c.Listen == nil {
+		c.Listen = net.Listen
+	}
 	switch c.Kind {
 	case "udp":
 		return runUDP(c.Address)
 	case "http":
-		l, err := net.Listen("tcp", c.Address)
+		l, err := c.Listen("tcp", c.Address)
 		if err != nil {
 			return err
 		}
 		return http.Serve(l, Handler())
 	case "proxy":
-		return serve("tcp", c.Address, func(conn net.Conn) { proxy(conn, c.Upstream) })
+		return c.serve("tcp", func(conn net.Conn) { proxy(conn, c.Upstream) })
 	case "echo":
-		return serve("tcp", c.Address, echo)
+		return c.serve("tcp", echo)
 	case "unix":
-		return serve("unix", c.Address, echo)
+		return c.serve("unix", echo)
 	case "tls":
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
 			return err
 		}
 		config := &tls.Config{Certificates: []tls.Certificate{pair}}
-		return serve("tcp", c.Address, func(conn net.Conn) { echo(tls.Server(conn, config)) })
+		return c.serve("tcp", func(conn net.Conn) { echo(tls.Server(conn, config)) })
 	}
 	return fmt.Errorf("servers: kind %q, want one of %q", c.Kind, Kinds())
 }
 
-func serve(network, address string, handle func(net.Conn)) error {
-	l, err := net.Listen(network, address)
+func (c *Config) serve(network string, handle func(net.Conn)) error {
+	l, err := c.Listen(network, c.Address)
 	if err != nil {
 		return err
 	}
 	for {
-		c, err := l.Accept()
+		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
 		if err == nil {
-			go handle(c)
+			go handle(conn)
 		}
 	}
 }
@@ -159,8 +166,8 @@ func Handler() http.Handler {
 }
 
 // Main is the program of such a server: KIND ADDRESS [UPSTREAM | CERT KEY]. It
-// returns the process's exit status.
-func Main(args []string) int {
+// returns the process's exit status. listen may be nil, as in [Config].
+func Main(args []string, listen func(network, address string) (net.Listener, error)) int {
 	c := Config{}
 	switch {
 	case len(args) == 2 && slices.Contains([]string{"echo", "unix", "udp", "http"}, args[0]):
@@ -173,6 +180,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "servers: %q, want KIND ADDRESS [UPSTREAM | CERT KEY]\n", args)
 		return 2
 	}
+	c.Listen = listen
 	if err := Run(c); err != nil {
 		fmt.Fprintln(os.Stderr, "servers:", err)
 		return 1

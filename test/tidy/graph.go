@@ -32,18 +32,18 @@ connector, transport/tls, transport/datagram, transport/descriptor, transport/pr
 uring, epoll, kqueue, internal/signals, internal/borrow < mobius;
 connector < flow;
 mobius < proxy < cmd/mobius;
-
-# The benchmark harness.
-NONE < github.com/HdrHistogram/hdrhistogram-go < bench/result;
-NONE < bench/control, bench/csource;
-bench/result, golang.org/x/sys/unix < bench/load < bench/servers;
-bench/control, bench/csource, bench/servers < bench < cmd/mobius;
 NONE < github.com/pires/go-proxyproto;
 mobius < protocols < policies;
 github.com/pires/go-proxyproto < policies;
 policies < endpoint;
 mobius, flow, sim < fake;
 mobius < netconn;
+
+# The benchmark harness.
+NONE < github.com/HdrHistogram/hdrhistogram-go < bench/result;
+NONE < bench/control, bench/csource;
+bench/result, golang.org/x/sys/unix < bench/load < bench/servers;
+netconn, bench/control, bench/csource, bench/servers < bench < cmd/mobius;
 
 # What only tests import.
 NONE < golang.org/x/net/nettest;
