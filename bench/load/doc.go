@@ -9,6 +9,7 @@
 // the correction of what Gil Tene calls coordinated omission).
 //
 // Streams and datagrams are driven by one thread on epoll(7) with system calls
-// that the Go scheduler does not see: it is about as cheap as a client in C, and
-// costs half of what goroutines on package net do. TLS runs on package net.
+// that the Go scheduler does not see: 3.4 µs of its processor's time per request
+// of 64 bytes on 50 connections, checks and histogram included, where goroutines
+// on package net that check nothing take 5.3 µs. TLS runs on package net.
 package load
