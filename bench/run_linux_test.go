@@ -55,7 +55,9 @@ func good(t *testing.T, p *result.Peer) {
 		case s.Requests > 0 && (s.Latency.Count() == 0 || s.Elapsed <= 0):
 			t.Errorf("%s: %d requests in %v, %d latencies", p.Name, s.Requests, s.Elapsed, s.Latency.Count())
 		}
-		if cpu, ok := s.CPU(); s.Requests > 0 && (!ok || cpu <= 0 || cpu > 10*time.Second) {
+		// 0 is what a server has used that had answered before the time began, which
+		// happens in a sample this short on a machine that has other things to do.
+		if cpu, ok := s.CPU(); s.Requests > 0 && (!ok || cpu < 0 || cpu > 10*time.Second) {
 			t.Errorf("%s: a request costs %v", p.Name, cpu)
 		}
 		if s.Descriptors == nil || *s.Descriptors < 4 || s.Resident == nil || *s.Resident < 64<<10 {
