@@ -44,6 +44,8 @@ NONE < github.com/HdrHistogram/hdrhistogram-go < bench/result;
 NONE < bench/control, bench/csource;
 bench/result, golang.org/x/sys/unix < bench/load < bench/servers;
 netconn, bench/control, bench/csource, bench/servers < bench < cmd/mobius;
+NONE < github.com/google/pprof/profile, github.com/google/pprof/driver;
+bench/result, github.com/google/pprof/profile, github.com/google/pprof/driver < bench/report < cmd/mobius;
 
 # What only tests import.
 NONE < golang.org/x/net/nettest;

@@ -1,0 +1,86 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"mobius/bench/result"
+)
+
+// Text writes a report in Go's benchmark format, for benchstat: a line for each
+// sample that has figures, named /peer=NAME/conns=N/size=N/depth=N.
+// See https://go.dev/design/14313-benchmark-format.
+func Text(w io.Writer, r *result.Report) error {
+	b := bufio.NewWriter(w)
+	for _, line := range [][2]string{
+		{"goos", runtime.GOOS}, {"goarch", runtime.GOARCH}, {"cpu", r.Machine.CPU}, {"kernel", r.Machine.Kernel}, {"commit", r.Commit},
+		{"go", r.Go}, {"flags", r.Flags},
+	} {
+		if value := strings.Join(strings.Fields(line[1]), " "); value != "" {
+			fmt.Fprintf(b, "%s: %s\n", line[0], value)
+		}
+	}
+	figures := Figures()
+	for _, f := range figures {
+		better := "lower"
+		if f.More {
+			better = "higher"
+		}
+		fmt.Fprintf(b, "Unit %s better=%s\n", f.Unit, better)
+	}
+	for i := range r.Cases {
+		c := &r.Cases[i]
+		for j := range c.Peers {
+			for k := range c.Peers[j].Rounds {
+				sampleLine(b, c, &c.Peers[j], &c.Peers[j].Rounds[k], figures)
+			}
+		}
+	}
+	return b.Flush()
+}
+
+func sampleLine(w io.Writer, c *result.Case, p *result.Peer, s *result.Sample, figures []Figure) {
+	var values strings.Builder
+	for _, f := range figures {
+		if v, ok := f.Of(c, s); ok {
+			fmt.Fprintf(&values, "\t%s %s", strconv.FormatFloat(v, 'f', -1, 64), f.Unit)
+		}
+	}
+	if values.Len() == 0 {
+		return
+	}
+	rate := ""
+	if c.Rate > 0 {
+		rate = "/rate=" + strconv.FormatFloat(c.Rate, 'f', -1, 64)
+	}
+	// The number of requests stands where tests write that of iterations; it must not be 0.
+	fmt.Fprintf(w, "Benchmark%s/peer=%s%s/conns=%d/size=%d/depth=%d\t%d%s\n",
+		capital(word(c.Workload)), word(p.Name), rate, c.Conns, c.Size, c.Depth, max(s.Requests, 1), values.String())
+}
+
+// word makes one part of a name: without spaces, slashes and what is not printed.
+func word(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r == '/' || r == '=' || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return '_'
+		}
+		return r
+	}, text)
+	if text == "" {
+		return "_"
+	}
+	return text
+}
+
+// capital makes the first letter one that a benchmark's name may begin with.
+func capital(text string) string {
+	for i, r := range text {
+		return string(unicode.ToUpper(r)) + text[i+len(string(r)):]
+	}
+	return text
+}
