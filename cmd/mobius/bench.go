@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"mobius/bench"
+	"mobius/bench/report"
 	"mobius/bench/result"
 )
 
@@ -32,7 +31,7 @@ UPSTREAM in it makes it a proxy in front of an echo.`
 type benchFlags struct {
 	quick, list, noPin, profiles, calls bool
 	cases, extra                        list
-	peers, out, against                 string
+	peers, out, against, compare, pprof string
 	rounds                              int
 	duration, warmup, budget            time.Duration
 }
@@ -48,7 +47,9 @@ func (f *benchFlags) register(set *flag.FlagSet) {
 	set.DurationVar(&f.duration, "time", 0, "measure each sample for this long (default 1s)")
 	set.DurationVar(&f.warmup, "warmup", 0, "let each run this long before that (default 200ms)")
 	set.DurationVar(&f.budget, "budget", 0, "end after this long in all, with the rounds that there are by then")
-	set.StringVar(&f.out, "out", "", "write report.json, and profiles, into `DIR`")
+	set.StringVar(&f.out, "out", "", "write report.html, report.json, report.txt (for benchstat) and profiles into `DIR`")
+	set.StringVar(&f.compare, "compare", "", "compare with the earlier run in `OLD.json`")
+	set.StringVar(&f.pprof, "pprof", "", "measure nothing: show a profile on a page on 127.0.0.1, `FILE`, or CASE[/PEER]\nof the run in --out")
 	set.BoolVar(&f.calls, "syscalls", true, "count system calls, in a sample of its own for each peer")
 	set.BoolVar(&f.profiles, "profiles", false, "take CPU profiles of servers written in Go; needs --out")
 	set.BoolVar(&f.noPin, "no-pin", false, "do not keep servers and load on processors of their own")
@@ -106,39 +107,56 @@ func runBench(args []string, out, log io.Writer) error {
 		printBenchList(out)
 		return nil
 	}
+	if f.pprof != "" {
+		file, err := findProfile(f.pprof, f.out)
+		if err != nil {
+			return err
+		}
+		return report.Web(file, isTerminal(log), log)
+	}
 	o, err := f.options(args)
 	if err != nil {
 		return err
+	}
+	var old *result.Report
+	if f.compare != "" {
+		if old, err = report.ReadFile(f.compare); err != nil {
+			return usagef("--compare: %w; want a report.json that --out has written", err)
+		}
 	}
 	if f.out != "" {
 		if err := os.MkdirAll(f.out, 0o755); err != nil {
 			return usagef("--out %q: %w", f.out, err)
 		}
 	}
+	return f.measure(o, old, out, log)
+}
+
+// measure runs, and writes what came out of it, also when it was interrupted.
+func (f *benchFlags) measure(o bench.Options, old *result.Report, out, log io.Writer) error {
 	p := &benchProgress{log: log, last: time.Now(), terminal: isTerminal(log)}
 	o.Progress = p.show
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	report, err := bench.Run(ctx, o)
+	r, err := bench.Run(ctx, o)
 	p.clear()
-	if report != nil {
-		printReport(out, report, f.against)
-		if f.out != "" {
-			err = errors.Join(err, writeReport(filepath.Join(f.out, "report.json"), report))
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted: what was measured is kept")
+		if r != nil {
+			r.Notes = append(r.Notes, "interrupted before all rounds were measured")
 		}
 	}
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted: what was measured stands above")
-	}
-	return err
-}
-
-func writeReport(path string, r *result.Report) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
+	if r == nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	printReport(out, r, f.against)
+	if old != nil {
+		printComparison(out, old, r)
+	}
+	if f.out != "" {
+		err = errors.Join(err, writeReports(f.out, r, old, f.against))
+	}
+	return err
 }
 
 func printBenchList(w io.Writer) {

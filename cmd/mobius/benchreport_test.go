@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mobius/bench/report"
+	"mobius/bench/result"
+)
+
+func TestBenchReports(t *testing.T) {
+	dir := t.TempDir()
+	r := &result.Report{Version: result.Version, Cases: []result.Case{{Workload: "echo", Conns: 50, Size: 64, Depth: 1, Peers: []result.Peer{
+		{Name: "a", Profile: "elsewhere/a.pprof"}, {Name: "b", Profile: "elsewhere/b.pprof"}, {Name: "c"},
+	}}}}
+	if err := writeReports(dir, r, r, "net"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"report.json", "report.txt", "report.html"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if at, err := findProfile("echo:50,64,1/b", dir); err != nil || at != filepath.Join(dir, "b.pprof") {
+		t.Errorf("%q, %v", at, err)
+	}
+	for name, want := range map[string]string{"echo:50,64,1": "is 2 profiles, want one of echo:50,64,1/a, echo:50,64,1/b", "x": "is 0 profiles"} {
+		if _, err := findProfile(name, dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	newer := filepath.Join(dir, "newer.json")
+	if err := report.WriteFile(newer, func(w io.Writer) error { _, err := io.WriteString(w, `{"version":99}`); return err }); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"--pprof nothing --out " + filepath.Join(dir, "none"): "want FILE, or CASE[/PEER] and --out DIR",
+		"--compare " + newer:                                  "version 99; this program reads up to version 1",
+	} {
+		var out, log bytes.Buffer
+		if status := run(append([]string{"bench"}, strings.Fields(args)...), &out, &log); status != exitUsage || !strings.Contains(log.String(), want) {
+			t.Errorf("%s: status %d, %s, want %q", args, status, &log, want)
+		}
+	}
+}
