@@ -39,7 +39,7 @@ func TestBenchReports(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"--pprof nothing --out " + filepath.Join(dir, "none"): "want FILE, or CASE[/PEER] and --out DIR",
-		"--compare " + newer:                                  "version 99; this program reads up to version 1",
+		"--compare " + newer: "version 99; this program reads up to version 1",
 	} {
 		var out, log bytes.Buffer
 		if status := run(append([]string{"bench"}, strings.Fields(args)...), &out, &log); status != exitUsage || !strings.Contains(log.String(), want) {
