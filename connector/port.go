@@ -101,6 +101,15 @@ func (p *Port) Addr() proactor.Address { return p.addr }
 // Loop returns the loop that the port lives on. Any goroutine.
 func (p *Port) Loop() *loop.Loop { return p.l }
 
+// Handle returns the handle of the listener of the port's loop, for socket
+// options; 0, which names nothing, while the port is closed.
+func (p *Port) Handle() proactor.Handle {
+	if n := p.shares[0].listener; n != nil {
+		return n.Handle()
+	}
+	return 0
+}
+
 // Factory returns the factory, as it was given. Any goroutine.
 func (p *Port) Factory() Factory { return p.f }
 

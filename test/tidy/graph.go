@@ -37,6 +37,7 @@ mobius < protocols < policies;
 github.com/pires/go-proxyproto < policies;
 policies < endpoint;
 mobius, flow, sim < fake;
+mobius < compat;
 mobius < netconn;
 
 # The benchmark harness.
