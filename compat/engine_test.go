@@ -16,9 +16,9 @@ import (
 // echo answers with what it gets, and notes what it is told.
 type echo struct {
 	BuiltinEventEngine
-	opened, closedN, ticks atomic.Int32
-	down                   chan struct{}
-	closed                 chan error
+	opened atomic.Int32
+	down   chan struct{}
+	closed chan error
 }
 
 func newEcho() *echo { return &echo{down: make(chan struct{}, 1), closed: make(chan error, 1000)} }
@@ -40,7 +40,6 @@ func (e *echo) OnTraffic(c Conn) Action {
 }
 
 func (e *echo) OnClose(_ Conn, err error) Action {
-	e.closedN.Add(1)
 	e.closed <- err
 	return None
 }

@@ -132,7 +132,8 @@ func resolve(network, text string) (mobius.Address, error) {
 	}
 	addr := mobius.Address(proactor.FromNetAddr(a))
 	if !addr.IP().IsValid() { // an empty host: all of one family, or of both
-		return mobius.ParseAddress(base, map[string]string{"4": "0.0.0.0", "6": "[::]"}[network[len(base):]]+":"+strconv.Itoa(int(addr.Port())))
+		all := map[string]string{"4": "0.0.0.0", "6": "[::]"}[network[len(base):]]
+		return mobius.ParseAddress(base, all+":"+strconv.Itoa(int(addr.Port())))
 	}
 	return addr, nil
 }

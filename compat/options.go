@@ -104,7 +104,8 @@ func loadOptions(opts []Option) (*Options, error) {
 	case o.NumEventLoop < 0:
 		return nil, fmt.Errorf("compat: WithNumEventLoop(%d), want 1 or more, or 0 for the default", o.NumEventLoop)
 	case o.ReadBufferCap < 0, o.WriteBufferCap < 0, o.EdgeTriggeredIOChunk < 0, o.ReadLimit < 0, o.WriteLimit < 0:
-		return nil, fmt.Errorf("compat: a negative size among ReadBufferCap %d, WriteBufferCap %d, EdgeTriggeredIOChunk %d, ReadLimit %d, WriteLimit %d",
+		return nil, fmt.Errorf(
+			"compat: a negative size: ReadBufferCap %d, WriteBufferCap %d, EdgeTriggeredIOChunk %d, ReadLimit %d, WriteLimit %d",
 			o.ReadBufferCap, o.WriteBufferCap, o.EdgeTriggeredIOChunk, o.ReadLimit, o.WriteLimit)
 	case o.TCPKeepAlive < 0, o.TCPKeepInterval < 0, o.TCPKeepCount < 0:
 		return nil, fmt.Errorf("compat: a negative keep-alive: %v, %v, %d", o.TCPKeepAlive, o.TCPKeepInterval, o.TCPKeepCount)
