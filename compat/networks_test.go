@@ -176,7 +176,8 @@ type tuner struct {
 
 func (u *tuner) OnOpen(c Conn) ([]byte, Action) {
 	u.result <- errors.Join(c.SetNoDelay(false), c.SetKeepAlivePeriod(30e9),
-		c.SetKeepAlive(true, 30e9, 10e9, 3), c.SetKeepAlive(false, 0, 0, 0), c.SetReadBuffer(1<<16), c.SetWriteBuffer(1<<16), c.SetLinger(-1), c.Flush())
+		c.SetKeepAlive(true, 30e9, 10e9, 3), c.SetKeepAlive(false, 0, 0, 0),
+		c.SetReadBuffer(1<<16), c.SetWriteBuffer(1<<16), c.SetLinger(-1), c.Flush())
 	if c.SetReadBuffer(0) == nil || c.SetKeepAlive(true, 0, 0, 0) == nil {
 		u.result <- errors.New("sizes of 0 were taken")
 	}

@@ -29,8 +29,8 @@ type area struct {
 // those of some areas stand beside their code.
 func (a *area) pkg() string {
 	switch a.name {
-	case "bench":
-		return "bench"
+	case "bench", "compat":
+		return a.name
 	case "bench-load":
 		return "bench/load"
 	case "bench-result":
