@@ -147,6 +147,7 @@ func TestRefusals(t *testing.T) {
 		{"tcp://127.0.0.1:x", Options{}, "invalid network address"},
 		{"tcp://127.0.0.1:0", Options{LB: LeastConnections}, "WithLoadBalancing"},
 		{"tcp://127.0.0.1:0", Options{LB: SourceAddrHash}, "WithLoadBalancing"},
+		{"tcp://127.0.0.1:0", Options{LockOSThread: true, Backend: "netpoll"}, "WithLockOSThread"},
 		{"tcp://127.0.0.1:0", Options{NumEventLoop: -1}, "WithNumEventLoop(-1)"},
 		{"tcp://127.0.0.1:0", Options{ReadBufferCap: -1}, "negative size"},
 		{"tcp://127.0.0.1:0", Options{WriteLimit: -1}, "negative size"},

@@ -101,6 +101,8 @@ func loadOptions(opts []Option) (*Options, error) {
 		return nil, fmt.Errorf("%w: WithLoadBalancing(%d): connections go to the loops in turn (RoundRobin)", ErrUnsupportedOp, o.LB)
 	case o.BindToDevice != "":
 		return nil, fmt.Errorf("%w: WithBindToDevice(%q): listen at the interface's address", ErrUnsupportedOp, o.BindToDevice)
+	case o.LockOSThread && o.Backend == "netpoll":
+		return nil, fmt.Errorf("%w: WithLockOSThread on netpoll, whose loops are not locked", ErrUnsupportedOp)
 	case o.NumEventLoop < 0:
 		return nil, fmt.Errorf("compat: WithNumEventLoop(%d), want 1 or more, or 0 for the default", o.NumEventLoop)
 	case o.ReadBufferCap < 0, o.WriteBufferCap < 0, o.EdgeTriggeredIOChunk < 0, o.ReadLimit < 0, o.WriteLimit < 0:

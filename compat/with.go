@@ -20,8 +20,8 @@ func WithMulticore(multicore bool) Option { return func(o *Options) { o.Multicor
 // WithNumEventLoop makes so many loops, whatever [WithMulticore] says.
 func WithNumEventLoop(n int) Option { return func(o *Options) { o.NumEventLoop = n } }
 
-// WithLockOSThread wants each loop locked to a thread of its own, as it always
-// is.
+// WithLockOSThread wants each loop locked to a thread of its own, as it is on
+// every backend but netpoll, with which it is an error of Run.
 func WithLockOSThread(lock bool) Option { return func(o *Options) { o.LockOSThread = lock } }
 
 // WithReadBufferCap cuts what one OnTraffic gets to so many bytes, rounded up to
