@@ -1,0 +1,9 @@
+// Package stacks is tests of other people's networking code, unmodified, on the
+// listeners, dialers and packet connections of mobius/netconn: net/http,
+// grpc-go, fasthttp, go-redis, redcon, websocket, quic-go and ssh, each with its
+// real client, on uring and on epoll, and on package net beside them.
+//
+// It is a module of its own, so that who imports mobius never sees their
+// modules. There is no driver of database/sql: one needs a database server, and
+// the light ones are files, without a connection.
+package stacks
