@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"unicode"
@@ -18,7 +18,7 @@ import (
 func Text(w io.Writer, r *result.Report) error {
 	b := bufio.NewWriter(w)
 	for _, line := range [][2]string{
-		{"goos", runtime.GOOS}, {"goarch", runtime.GOARCH}, {"cpu", r.Machine.CPU}, {"kernel", r.Machine.Kernel}, {"commit", r.Commit},
+		{"goos", built("GOOS")}, {"goarch", built("GOARCH")}, {"cpu", r.Machine.CPU}, {"kernel", r.Machine.Kernel}, {"commit", r.Commit},
 		{"go", r.Go}, {"flags", r.Flags},
 	} {
 		if value := strings.Join(strings.Fields(line[1]), " "); value != "" {
@@ -83,4 +83,16 @@ func capital(text string) string {
 		return string(unicode.ToUpper(r)) + text[i+len(string(r)):]
 	}
 	return text
+}
+
+// built returns what this program was built for, from what the linker left in it.
+func built(key string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == key {
+				return s.Value
+			}
+		}
+	}
+	return ""
 }

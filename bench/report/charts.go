@@ -61,7 +61,9 @@ func cpuBars(c *result.Case) template.HTML {
 		if user.Value+system.Value > 0 {
 			share = user.Value / (user.Value + system.Value)
 		}
-		all = append(all, bar{name: p.Name, parts: []float64{total.Value * share, total.Value * (1 - share)}, low: total.Low, high: total.High})
+		all = append(all, bar{
+			name: p.Name, parts: []float64{total.Value * share, total.Value * (1 - share)}, low: total.Low, high: total.High,
+		})
 		all[len(all)-1].note = disturbedMark(p)
 	}
 	return bars("processor time per request", "cpu-ns/req", []string{"user", "system"}, all)
@@ -118,7 +120,8 @@ func growth(r *result.Report) (out []growthView) {
 		for i, c := range curves {
 			v.Legend = append(v.Legend, legend{c.name, fmt.Sprintf("s%d", i%series)})
 		}
-		v.Plot = plot("processor time per request by connections", "connections", curves, nil, func(y float64) string { return show("cpu-ns/req", y) })
+		v.Plot = plot("processor time per request by connections", "connections", curves, nil,
+			func(y float64) string { return show("cpu-ns/req", y) })
 		if v.Plot != "" {
 			out = append(out, v)
 		}

@@ -44,7 +44,8 @@ func Figures() []Figure {
 		{"p99.99", "p99.99-ns", false, quantile(0.9999)},
 		{"mallocs", "mallocs/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.Mallocs, s) }},
 		{"switches", "switches/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.VoluntarySwitches, s) }},
-		{"descriptors each", "fds/conn", false, func(c *result.Case, s *result.Sample) (float64, bool) { return added(s.AddedDescriptors, c) }},
+		{"descriptors each", "fds/conn", false,
+			func(c *result.Case, s *result.Sample) (float64, bool) { return added(s.AddedDescriptors, c) }},
 		{"memory each", "B/conn", false, func(c *result.Case, s *result.Sample) (float64, bool) { return added(s.AddedResident, c) }},
 	}
 }

@@ -27,7 +27,8 @@ func Read(r io.Reader) (*result.Report, error) {
 	case head.Version == nil || *head.Version < 1:
 		return nil, fmt.Errorf("not a report of mobius bench: it has no version, want one from 1 to %d", result.Version)
 	case *head.Version > result.Version:
-		return nil, fmt.Errorf("a report of version %d; this program reads up to version %d: use a newer one", *head.Version, result.Version)
+		return nil, fmt.Errorf("a report of version %d; this program reads up to version %d: use a newer one",
+			*head.Version, result.Version)
 	}
 	var out result.Report
 	if err := json.Unmarshal(text, &out); err != nil {

@@ -39,7 +39,8 @@ func peerOf(name string, costs ...time.Duration) result.Peer {
 }
 
 func reportOf(cases ...result.Case) *result.Report {
-	return &result.Report{Version: result.Version, Go: "go1", Rounds: 6, Cases: cases, Machine: result.Machine{CPU: "a CPU", CPUs: 2, Kernel: "Linux 6"}}
+	return &result.Report{Version: result.Version, Go: "go1", Rounds: 6, Cases: cases,
+		Machine: result.Machine{CPU: "a CPU", CPUs: 2, Kernel: "Linux 6"}}
 }
 
 func echo(conns int, peers ...result.Peer) result.Case {
@@ -110,7 +111,8 @@ func TestOddRuns(t *testing.T) {
 		many = append(many, echo(i+1, peerOf("a", 1000)))
 	}
 	for name, r := range map[string]*result.Report{
-		"empty": reportOf(), "nobody": reportOf(echo(1)), "failed": reportOf(bare), "wide": reportOf(wide), "no latency": reportOf(none), "many": reportOf(many...),
+		"empty": reportOf(), "nobody": reportOf(echo(1)), "failed": reportOf(bare),
+		"wide": reportOf(wide), "no latency": reportOf(none), "many": reportOf(many...),
 	} {
 		text := page(t, r, Page{Against: "net"})
 		n := pictures(t, text)
@@ -199,7 +201,8 @@ func TestReadAndWrite(t *testing.T) {
 		t.Errorf("%d files are left, want 1", len(files))
 	}
 	for text, want := range map[string]string{
-		`{"version":2}`: "version 2; this program reads up to version 1", `{}`: "no version", `[]`: "not a report", `{"version":1,"cases":4}`: "damaged",
+		`{"version":2}`: "version 2; this program reads up to version 1", `{}`: "no version",
+		`[]`: "not a report", `{"version":1,"cases":4}`: "damaged",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
@@ -264,7 +267,8 @@ func TestLayersAndFlames(t *testing.T) {
 	p := profileOf(map[string]int64{
 		"main.main;mobius/loop.(*Loop).Run;mobius/uring.(*Ring).Enter;syscall.Syscall6": 60,
 		"main.main;mobius/loop.(*Loop).Run;mobius/transport.(*Stream).Complete":         20,
-		"main.main;mobius/loop.(*Loop).Run":                                             10, "runtime.gcBgMarkWorker": 5, "main.main;" + hostile: 5,
+		"main.main;mobius/loop.(*Loop).Run":                                             10,
+		"runtime.gcBgMarkWorker":                                                        5, "main.main;" + hostile: 5,
 	})
 	file := filepath.Join(t.TempDir(), "echo.pprof")
 	if err := WriteFile(file, func(w io.Writer) error { return p.Write(w) }); err != nil {

@@ -37,7 +37,7 @@ func (p *picture) rect(x, y, w, h float64, class, title string) {
 
 func (p *picture) done() template.HTML {
 	p.WriteString("</svg>")
-	return template.HTML(p.String()) //nolint // all texts in it were escaped
+	return template.HTML(p.String()) // all texts in it were escaped
 }
 
 // shorten cuts a text to n runes.

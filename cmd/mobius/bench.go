@@ -49,7 +49,8 @@ func (f *benchFlags) register(set *flag.FlagSet) {
 	set.DurationVar(&f.budget, "budget", 0, "end after this long in all, with the rounds that there are by then")
 	set.StringVar(&f.out, "out", "", "write report.html, report.json, report.txt (for benchstat) and profiles into `DIR`")
 	set.StringVar(&f.compare, "compare", "", "compare with the earlier run in `OLD.json`")
-	set.StringVar(&f.pprof, "pprof", "", "measure nothing: show a profile on a page on 127.0.0.1, `FILE`, or CASE[/PEER]\nof the run in --out")
+	set.StringVar(&f.pprof, "pprof", "",
+		"measure nothing: show a profile on a page on 127.0.0.1,\n`FILE`, or CASE[/PEER] of the run in --out")
 	set.BoolVar(&f.calls, "syscalls", true, "count system calls, in a sample of its own for each peer")
 	set.BoolVar(&f.profiles, "profiles", false, "take CPU profiles of servers written in Go; needs --out")
 	set.BoolVar(&f.noPin, "no-pin", false, "do not keep servers and load on processors of their own")

@@ -47,7 +47,8 @@ func findProfile(name, dir string) (string, error) {
 	}
 	r, err := report.ReadFile(filepath.Join(dir, "report.json"))
 	if err != nil {
-		return "", usagef("--pprof %q: no such file, and no run to look for it as a case: %w; want FILE, or CASE[/PEER] and --out DIR", name, err)
+		return "", usagef("--pprof %q: no such file, and no run to look for it as a case: %w; want FILE, or CASE[/PEER] and --out DIR",
+			name, err)
 	}
 	var found, names []string
 	for i := range r.Cases {

@@ -14,9 +14,10 @@ import (
 
 func TestBenchReports(t *testing.T) {
 	dir := t.TempDir()
-	r := &result.Report{Version: result.Version, Cases: []result.Case{{Workload: "echo", Conns: 50, Size: 64, Depth: 1, Peers: []result.Peer{
-		{Name: "a", Profile: "elsewhere/a.pprof"}, {Name: "b", Profile: "elsewhere/b.pprof"}, {Name: "c"},
-	}}}}
+	r := &result.Report{Version: result.Version, Cases: []result.Case{{Workload: "echo", Conns: 50, Size: 64, Depth: 1,
+		Peers: []result.Peer{
+			{Name: "a", Profile: "elsewhere/a.pprof"}, {Name: "b", Profile: "elsewhere/b.pprof"}, {Name: "c"},
+		}}}}
 	if err := writeReports(dir, r, r, "net"); err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,8 @@ func TestBenchReports(t *testing.T) {
 	if at, err := findProfile("echo:50,64,1/b", dir); err != nil || at != filepath.Join(dir, "b.pprof") {
 		t.Errorf("%q, %v", at, err)
 	}
-	for name, want := range map[string]string{"echo:50,64,1": "is 2 profiles, want one of echo:50,64,1/a, echo:50,64,1/b", "x": "is 0 profiles"} {
+	for name, want := range map[string]string{"echo:50,64,1": "is 2 profiles, want one of echo:50,64,1/a, echo:50,64,1/b",
+		"x": "is 0 profiles"} {
 		if _, err := findProfile(name, dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
@@ -42,7 +44,8 @@ func TestBenchReports(t *testing.T) {
 		"--compare " + newer: "version 99; this program reads up to version 1",
 	} {
 		var out, log bytes.Buffer
-		if status := run(append([]string{"bench"}, strings.Fields(args)...), &out, &log); status != exitUsage || !strings.Contains(log.String(), want) {
+		status := run(append([]string{"bench"}, strings.Fields(args)...), &out, &log)
+		if status != exitUsage || !strings.Contains(log.String(), want) {
 			t.Errorf("%s: status %d, %s, want %q", args, status, &log, want)
 		}
 	}
