@@ -22,7 +22,7 @@ type Options struct {
 	// goroutine like others: epoll's engine, waiting in the network poller of Go's
 	// runtime. It is best where most of the work is done by other goroutines, that
 	// block in a connection or wait for the loop: there it costs less than package
-	// net, and the others cost more (docs/decisions/0005-parked-loops.md).
+	// net, and the others cost more (docs/decisions/0006-parked-loops.md).
 	Backend string
 
 	// Open, if not nil, makes each loop's backend instead, counted from 0; for

@@ -86,7 +86,7 @@ func (s *parked) Affinity() proactor.Affinity { return proactor.OneGoroutine }
 // Where there is always something to do it never parks, and the goroutines that
 // it has work for would run when the runtime preempts it, after 10 ms. So it
 // yields once after each turn that has not parked. That is also cheaper: their
-// sockets are still in the processor's cache (bench/RESULTS.md).
+// sockets are still in the processor's cache (docs/decisions/0006-parked-loops.md).
 func (s *parked) Wait(out []ready.Event, timeout time.Duration) (int, error) {
 	if s.ran {
 		runtime.Gosched()

@@ -20,7 +20,7 @@ import (
 // wait behind it.
 //
 // Linked entries (IOSQE_IO_LINK) would keep the order, too. The kernel starts each by
-// a task of its own, which costs more than the order is worth; see docs/decisions/0005.
+// a task of its own, which costs more than the order is worth; see docs/decisions/0005-datagrams-keep-their-order.md.
 type outbox struct {
 	handle proactor.Handle
 	queue  proactor.Queue // SendTo ops, in order
