@@ -50,14 +50,15 @@ func running(t testing.TB, b backends.Backend, loops int) *Runner {
 	t.Cleanup(func() {
 		for _, l := range r.Loops() {
 			var s proactor.Stats
+			var members int
 			clean := func() bool {
-				if err := r.On(l, func() { s = l.Backend().Stats() }); err != nil {
+				if err := r.On(l, func() { s, members = l.Backend().Stats(), l.Members() }); err != nil {
 					t.Fatal(err)
 				}
-				return s.Handles == 0 && s.Holds == 0 && l.Members() == 0
+				return s.Handles == 0 && s.Holds == 0 && members == 0
 			}
 			if !testenv.Becomes(testenv.Patience(), clean) {
-				t.Errorf("left at the end: %d handles, %d holds, %d members", s.Handles, s.Holds, l.Members())
+				t.Errorf("left at the end: %d handles, %d holds, %d members", s.Handles, s.Holds, members)
 			}
 		}
 		if err := r.Close(); err != nil {
