@@ -14,7 +14,7 @@ import (
 // where the requests counted are too few to tell more.
 func latencyCurve(name string, h *result.Histogram) curve {
 	c := curve{name: name}
-	for x := 1.0; x <= 1e6; x *= math.Pow(10, 0.05) {
+	for x := 2.0; x <= 1e6; x *= math.Pow(10, 0.05) {
 		if x > 2 && x > float64(h.Count()) {
 			break
 		}
@@ -29,8 +29,8 @@ func percentiles(curves []curve) *axis {
 	for _, c := range curves {
 		last = max(last, c.x[len(c.x)-1])
 	}
-	a := &axis{low: 1, high: last, from: plotLeft, to: plotRight}
-	for _, x := range []float64{1, 2, 10, 100, 1000, 10000, 100000, 1000000} {
+	a := &axis{low: 2, high: last, from: plotLeft, to: plotRight}
+	for _, x := range []float64{2, 10, 100, 1000, 10000, 100000, 1000000} {
 		if x <= last {
 			a.ticks = append(a.ticks, x)
 		}

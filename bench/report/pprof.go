@@ -11,7 +11,7 @@ import (
 // Web shows a profile in google/pprof's web view, on a free port of the
 // loopback interface, until the process ends. It opens a browser if browse.
 func Web(file string, browse bool, log io.Writer) error {
-	args := []string{"-http=127.0.0.1:0"}
+	args := []string{"-http=127.0.0.1:"} // without a port: the driver finds a free one (it would tell people a 0)
 	if !browse {
 		args = append(args, "-no_browser")
 	}

@@ -28,7 +28,7 @@ func layers() []string {
 // layerOf returns the layer of a function's name.
 func layerOf(name string) string {
 	for _, l := range []struct{ layer, prefixes string }{
-		{layerKernel, "syscall.Syscall syscall.RawSyscall syscall.rawSyscall syscall.rawVfork internal/runtime/syscall. " +
+		{layerKernel, "syscall.Syscall syscall.RawSyscall syscall.rawSyscall syscall.rawVfork internal/runtime/syscall " +
 			"golang.org/x/sys/unix.Syscall golang.org/x/sys/unix.RawSyscall [kernel"},
 		{layerRing, "mobius/uring mobius/epoll mobius/kqueue mobius/internal/ mobius/proactor"},
 		{layerLoop, "mobius/loop"},

@@ -295,3 +295,15 @@ func TestLayersAndFlames(t *testing.T) {
 		t.Error("the flame graph is not as it should be")
 	}
 }
+
+// A system call is the kernel's, by whichever of its names a version of Go has it.
+func TestSystemCallsAreTheKernels(t *testing.T) {
+	for _, name := range []string{
+		"internal/runtime/syscall/linux.Syscall6", "internal/runtime/syscall.Syscall6", "syscall.RawSyscall6",
+		"golang.org/x/sys/unix.RawSyscall6",
+	} {
+		if l := layerOf(name); l != layerKernel {
+			t.Errorf("%s: %s, want %s", name, l, layerKernel)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -109,7 +110,7 @@ const (
 	plotLeft   = 66.0
 	plotRight  = plotWidth - 14
 	plotTop    = 12.0
-	plotBottom = plotHeight - 34
+	plotBottom = plotHeight - 40
 )
 
 // plot draws curves; those with one value are a point. xs names the places on the
@@ -123,7 +124,7 @@ func plot(title, xLabel string, curves []curve, xs *axis, yLabel func(float64) s
 		return ""
 	}
 	if xs == nil {
-		a := logAxis(allX, plotLeft, plotRight, three)
+		a := logAxis(allX, plotLeft, plotRight, func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) })
 		xs = &a
 	}
 	y := logAxis(allY, plotBottom, plotTop, yLabel)
@@ -132,13 +133,13 @@ func plot(title, xLabel string, curves []curve, xs *axis, yLabel func(float64) s
 		p.line(plotLeft, y.place(t), plotRight, y.place(t), "grid")
 		p.text(plotLeft-6, y.place(t)+4, "end", y.label(t))
 	}
-	for i, t := range xs.ticks {
+	for _, t := range xs.ticks {
 		class := "mid"
-		if i == len(xs.ticks)-1 {
+		if xs.place(t) > plotRight-20 { // half of a label does not fit beside it
 			class = "end"
 		}
 		p.line(xs.place(t), plotTop, xs.place(t), plotBottom, "grid")
-		p.text(xs.place(t), plotBottom+15, class, xs.label(t))
+		p.text(xs.place(t), plotBottom+20, class, xs.label(t))
 	}
 	p.text((plotLeft+plotRight)/2, plotHeight-4, "mid", xLabel)
 	for i, c := range curves {

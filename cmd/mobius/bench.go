@@ -61,7 +61,7 @@ func (f *benchFlags) options(args []string) (o bench.Options, err error) {
 	if f.quick {
 		o = bench.Quick()
 	}
-	o.Flags, o.NoPin, o.Syscalls, o.Profiles, o.Out = strings.Join(args, " "), f.noPin, f.calls, f.profiles, f.out
+	o.Flags, o.NoPin, o.Syscalls, o.Profiles, o.Out = shellWords(args), f.noPin, f.calls, f.profiles, f.out
 	if len(f.cases) > 0 {
 		o.Cases = nil
 	}

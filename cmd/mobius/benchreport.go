@@ -72,3 +72,15 @@ func findProfile(name, dir string) (string, error) {
 	}
 	return "", usagef("--pprof %q is %d profiles, want one of %s", name, len(found), strings.Join(names, ", "))
 }
+
+// shellWords writes arguments so that a shell reads them as they are.
+func shellWords(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		plain := a != "" && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%") == ""
+		if out[i] = a; !plain {
+			out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}

@@ -50,3 +50,11 @@ func TestBenchReports(t *testing.T) {
 		}
 	}
 }
+
+// The command on the page is one that a shell runs again as it was.
+func TestCommandOfARun(t *testing.T) {
+	args := []string{"--peer", "mine=./server --name 'x' $HOME", "--quick", "", "a;b", "x y"}
+	if got, want := shellWords(args), `--peer 'mine=./server --name '\''x'\'' $HOME' --quick '' 'a;b' 'x y'`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
