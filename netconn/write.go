@@ -135,8 +135,12 @@ func (c *Conn) sendRest(rest []byte, more [][]byte) (int, error) {
 	}
 	n, err := w.n, w.err
 	w.stage, w.rest, w.more = none, nil, nil
-	if err == proactor.ErrCanceled {
-		if err = c.closing(); err == nil {
+	if err != nil {
+		// Where both ends are the reactor's, its stop resets this one, too: the
+		// stop is what is told.
+		if over := c.closing(); over != nil {
+			err = over
+		} else if err == proactor.ErrCanceled {
 			err = os.ErrDeadlineExceeded
 		}
 	}
