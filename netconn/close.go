@@ -18,14 +18,8 @@ func (c *Conn) Close() error {
 
 // wakeAll makes whoever is blocked look at the state.
 func (c *Conn) wakeAll() {
-	c.r.mu.Lock()
-	c.r.deadline.stop()
-	c.r.w.wake()
-	c.r.mu.Unlock()
-	c.w.mu.Lock()
-	c.w.deadline.stop()
-	c.w.w.wake()
-	c.w.mu.Unlock()
+	c.r.interrupt()
+	c.w.interrupt()
 }
 
 // end has the operations end. Loop goroutine.
@@ -43,12 +37,7 @@ func (c *Conn) settle() {
 	if c.ending == nil || c.recv.Active() || c.send.Active() {
 		return
 	}
-	c.borrow.Lock()
-	wait := c.guests > 0 || c.closed
-	c.left = c.guests > 0
-	c.closed = c.closed || !wait
-	c.borrow.Unlock()
-	if wait {
+	if !c.vacate() {
 		return
 	}
 	if !c.handOver() {
@@ -64,31 +53,4 @@ func (c *Conn) forget() {
 	c.r.gone = true
 	c.r.q.forget()
 	c.r.mu.Unlock()
-}
-
-// number lends the descriptor's number until giveBack.
-func (c *Conn) number() (int, error) {
-	c.borrow.Lock()
-	defer c.borrow.Unlock()
-	if err := c.closing(); err != nil || c.closed {
-		if err == nil {
-			err = net.ErrClosed
-		}
-		return -1, err
-	}
-	n, err := c.b.Number(c.h)
-	if err == nil {
-		c.guests++
-	}
-	return n, err
-}
-
-func (c *Conn) giveBack() {
-	c.borrow.Lock()
-	c.guests--
-	last := c.guests == 0 && c.left
-	c.borrow.Unlock()
-	if last {
-		c.post()
-	}
 }

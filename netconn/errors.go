@@ -13,12 +13,6 @@ func (c *Conn) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.network, Source: c.local, Addr: c.remote, Err: inCall(op, err)}
 }
 
-// setError is err as package net returns it from the setters that are common
-// to all kinds of connection.
-func (c *Conn) setError(err error) error {
-	return &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: err}
-}
-
 // inCall gives an errno the name of the system call, as package net does.
 func inCall(call string, err error) error {
 	var errno syscall.Errno

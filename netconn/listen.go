@@ -46,8 +46,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	n := &Listener{reactor: lc.Reactor, o: lc.Options.resolved(), network: p.kind.String(), over: make(chan struct{})}
-	n.w.init()
-	n.deadline.mu, n.deadline.missed = &n.mu, n.w.wake
+	n.init()
 	o := lc.options(p, at)
 	o.Backlog = lc.Backlog
 	n.l = lc.Reactor.Loops()[0]

@@ -34,15 +34,13 @@ type Listener struct {
 	next    int           // loop that the next connection goes to
 	over    chan struct{} // closed once the socket is
 
-	mu       sync.Mutex // guards what follows
-	w        waiter
-	queue    []net.Conn // accepted by the loop
-	err      error      // how accepting ended; it begins again when somebody has been told
-	pending  int        // connections on their way to other loops
-	stopped  bool       // the loop accepts no more until there is room
-	why      error      // closed
-	deadline deadline
-	left     bool // its operation has ended for good
+	side
+	queue   []net.Conn // accepted by the loop
+	err     error      // how accepting ended; it begins again when somebody has been told
+	pending int        // connections on their way to other loops
+	stopped bool       // the loop accepts no more until there is room
+	why     error      // closed
+	left    bool       // its operation has ended for good
 }
 
 // Accept returns the next connection, a *TCPConn or a *UnixConn. The error is a
@@ -69,11 +67,7 @@ func (n *Listener) Accept() (net.Conn, error) {
 				return nil, n.opError("accept", os.NewSyscallError("accept4", err))
 			}
 		}
-		n.w.waiting = true
-		n.deadline.arm()
-		n.mu.Unlock()
-		<-n.w.ch
-		n.mu.Lock()
+		n.await()
 	}
 }
 

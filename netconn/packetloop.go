@@ -2,18 +2,6 @@ package netconn
 
 import "mobius/proactor"
 
-// post makes the loop look at what is wanted of it. Any goroutine.
-func (c *PacketConn) post() {
-	if c.posted.CompareAndSwap(false, true) && c.l.Insist(c.serveFunc) != nil {
-		c.w.mu.Lock()
-		if c.w.stage == wanted {
-			c.w.end(0, proactor.ErrCanceled)
-			c.w.w.wake()
-		}
-		c.w.mu.Unlock()
-	}
-}
-
 // serve does what goroutines want of the loop. Loop goroutine.
 func (c *PacketConn) serve() {
 	c.posted.Store(false)
@@ -55,12 +43,7 @@ func (c *PacketConn) settle() {
 	if !c.ending || c.recv.Active() || c.send.Active() || c.poll[0].Active() || c.poll[1].Active() {
 		return
 	}
-	c.borrow.Lock()
-	wait := c.guests > 0 || c.closed
-	c.left = c.guests > 0
-	c.closed = c.closed || !wait
-	c.borrow.Unlock()
-	if wait {
+	if !c.vacate() {
 		return
 	}
 	_ = c.l.Sockets().CloseFD(c.h) // nothing is active on it
@@ -115,11 +98,7 @@ func (e *packetEvents) Fail(error) {
 // Abandon is the end of a connection whose operations will never complete.
 func (e *packetEvents) Abandon(error) {
 	c := (*PacketConn)(e)
-	c.w.mu.Lock()
-	if c.w.stage == sending {
-		c.w.end(0, proactor.ErrCanceled)
-	}
-	c.w.mu.Unlock()
+	c.w.lose()
 	c.wakeAll()
 	c.finish()
 }

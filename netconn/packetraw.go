@@ -69,15 +69,12 @@ func (c *PacketConn) readable() error {
 func (c *PacketConn) awaitReadable() {
 	r := &c.r
 	r.mu.Lock()
-	if c.closing() != nil || r.deadline.over() {
-		r.mu.Unlock()
-		return
+	defer r.mu.Unlock()
+	if c.closing() == nil && !r.deadline.over() {
+		r.polling = true
+		c.post()
+		r.await()
 	}
-	r.polling, r.w.waiting = true, true
-	r.deadline.arm()
-	c.post()
-	r.mu.Unlock()
-	<-r.w.ch
 }
 
 // Write calls f whenever the descriptor is writable, until f returns true.

@@ -29,20 +29,13 @@ var datagrams = sync.Pool{New: func() any { return new(datagram) }}
 type packetReader struct {
 	turn sync.Mutex // held by the goroutine that reads, also while it waits
 
-	mu         sync.Mutex // guards the rest
-	w          waiter
+	side
 	head, tail *datagram
 	n, bytes   int   // queued
 	err        error // of the socket, told once; receiving begins again then
 	begun      bool  // somebody reads: the loop receives
 	stopped    bool  // the loop receives no more until there is room
 	polling    bool  // somebody waits until the descriptor is readable
-	deadline   deadline
-}
-
-func (r *packetReader) init() {
-	r.w.init()
-	r.deadline.mu, r.deadline.missed = &r.mu, r.w.wake
 }
 
 // roomy reports whether the loop, which has stopped receiving, is to go on. mu
@@ -167,11 +160,7 @@ func (c *PacketConn) take() (*datagram, error) {
 			r.begun, r.stopped = true, true
 			c.post()
 		}
-		r.w.waiting = true
-		r.deadline.arm()
-		r.mu.Unlock()
-		<-r.w.ch
-		r.mu.Lock()
+		r.await()
 	}
 }
 

@@ -16,25 +16,16 @@ type packetWriter struct {
 	turn sync.Mutex
 	sock sender6 // of the goroutine that has the turn
 
-	mu       sync.Mutex // guards the rest
-	w        waiter
-	stage    stage
-	waits    bool // wanted: only that the socket is writable
-	abort    bool
-	n        int
-	err      error
-	deadline deadline
+	errand
+	waits bool // wanted: only that the socket is writable
 }
 
 func (w *packetWriter) init(c *PacketConn) {
-	w.w.init()
-	w.deadline.mu, w.deadline.missed = &w.mu, w.w.wake
+	w.errand.init()
 	if fd, err := c.b.Number(c.h); err == nil {
 		w.sock.init(fd)
 	}
 }
-
-func (w *packetWriter) end(n int, err error) { w.stage, w.n, w.err = sent, n, err }
 
 // sendTo sends one datagram, to the peer if to is not valid.
 func (c *PacketConn) sendTo(p, oob []byte, to proactor.Address) (int, error) {
@@ -88,57 +79,25 @@ func (c *PacketConn) sendByLoop(p, oob []byte, to proactor.Address) (int, error)
 // awaitWrite waits for the loop to do what is wanted. It unlocks w.mu, which is
 // held.
 func (c *PacketConn) awaitWrite(waits bool) (int, error) {
-	w := &c.w
-	w.stage, w.waits, w.abort = wanted, waits, false
-	w.mu.Unlock()
-	c.post()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for w.stage != sent {
-		if !w.abort && (c.closing() != nil || w.deadline.over()) {
-			w.abort = true
-			w.mu.Unlock()
-			c.post()
-			w.mu.Lock()
-			continue
-		}
-		w.w.waiting = true
-		w.deadline.arm()
-		w.mu.Unlock()
-		<-w.w.ch
-		w.mu.Lock()
-	}
-	w.stage = none
-	if w.err == proactor.ErrCanceled {
-		if err := c.closing(); err != nil {
-			return 0, err
-		}
-		return 0, os.ErrDeadlineExceeded
-	}
-	return w.n, inCall("write", w.err)
+	defer c.w.mu.Unlock()
+	c.w.waits = waits
+	n, err := c.w.run(&c.socket)
+	return n, inCall("write", err)
 }
 
 // serveWriter does what the writer wants of the loop. Loop goroutine.
 func (c *PacketConn) serveWriter() {
-	w := &c.w
-	w.mu.Lock()
+	begin, cancel := c.w.take(func() bool { return !c.ending })
+	if !begin && !cancel {
+		return
+	}
 	op := &c.send
-	if w.waits {
+	if c.w.waits {
 		op = &c.poll[1]
 	}
-	submit := w.stage == wanted && !w.abort && !c.ending
-	switch {
-	case submit:
-		w.stage = sending
-	case w.stage == wanted:
-		w.end(0, proactor.ErrCanceled)
-		w.w.wake()
-	}
-	stop := w.stage == sending && w.abort
-	w.mu.Unlock()
-	if submit {
+	if begin {
 		c.l.Submit(op)
-	} else if stop {
+	} else {
 		c.l.Cancel(op)
 	}
 }

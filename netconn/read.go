@@ -16,22 +16,15 @@ import (
 type reader struct {
 	turn sync.Mutex // held by the goroutine that reads, also while it waits
 
-	mu       sync.Mutex // guards the rest; held for a few instructions, or a short copy
-	w        waiter
-	dst      []byte // of the goroutine that waits
-	got      int    // how much of dst the loop has filled
-	q        pieces
-	err      error // how the stream ended, once it has: io.EOF or an errno
-	shut     bool  // CloseRead
-	stopped  bool  // the loop receives no more until there is room
-	used     int   // of the first piece, by Next
-	gone     bool  // the connection is over: nothing is kept any more
-	deadline deadline
-}
-
-func (r *reader) init() {
-	r.w.init()
-	r.deadline.mu, r.deadline.missed = &r.mu, r.w.wake
+	side
+	dst     []byte // of the goroutine that waits
+	got     int    // how much of dst the loop has filled
+	q       pieces
+	err     error // how the stream ended, once it has: io.EOF or an errno
+	shut    bool  // CloseRead
+	stopped bool  // the loop receives no more until there is room
+	used    int   // of the first piece, by Next
+	gone    bool  // the connection is over: nothing is kept any more
 }
 
 // Read reads what has arrived, or waits for it. The error is io.EOF, as it is,
@@ -94,11 +87,7 @@ func (c *Conn) unreadable() error {
 // the loop has copied to r.dst. It unlocks r.mu, which is held.
 func (c *Conn) awaitLocked() int {
 	r := &c.r
-	r.w.waiting = true
-	r.deadline.arm()
-	r.mu.Unlock()
-	<-r.w.ch
-	r.mu.Lock()
+	r.await()
 	n := r.got
 	r.dst, r.got = nil, 0
 	r.mu.Unlock()
@@ -159,20 +148,9 @@ func (c *Conn) roomy() bool {
 // SetReadDeadline sets the deadline of Reads, those under way included; the
 // zero time means none.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	if err := c.setReadDeadline(t); err != nil {
+	if err := c.r.setDeadline(&c.socket, t); err != nil {
 		return c.setError(err)
 	}
-	return nil
-}
-
-func (c *Conn) setReadDeadline(t time.Time) error {
-	r := &c.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := c.closing(); err != nil {
-		return err
-	}
-	r.deadline.set(t, r.w.waiting)
 	return nil
 }
 

@@ -73,16 +73,6 @@ func (c *Conn) sockopt(f func(fd int) error) error {
 	return nil
 }
 
-// with calls f with the descriptor's number, which stays what it is meanwhile.
-func (c *Conn) with(f func(fd int) error) error {
-	fd, err := c.number()
-	if err != nil {
-		return err
-	}
-	defer c.giveBack()
-	return f(fd)
-}
-
 // SetReadBuffer sets how many bytes the kernel keeps that the loop has not
 // received (SO_RCVBUF, socket(7)).
 func (c *Conn) SetReadBuffer(bytes int) error {

@@ -16,34 +16,10 @@ type writer struct {
 	turn sync.Mutex // held by the goroutine that writes, also while it waits
 	vec  [1][]byte  // of the goroutine that has the turn
 
-	mu       sync.Mutex // guards the rest
-	w        waiter
-	stage    stage
-	abort    bool     // the Send is to end early
-	rest     []byte   // wanted: what the loop is to send first,
-	more     [][]byte // and then
-	n        int      // sent: how much of it
-	err      error
-	shut     bool // CloseWrite
-	deadline deadline
-}
-
-// A stage is where the loop's part of one write is.
-//
-//	none ──socket full──▶ wanted ──loop──▶ sending ──completion──▶ sent ──▶ none
-//	                        └──────abort, loop is over──────────────▲
-type stage uint8
-
-const (
-	none    stage = iota // the goroutines write themselves
-	wanted               // the loop is asked to send rest and more
-	sending              // it does
-	sent                 // n and err say how it went
-)
-
-func (w *writer) init() {
-	w.w.init()
-	w.deadline.mu, w.deadline.missed = &w.mu, w.w.wake
+	errand
+	rest []byte   // wanted: what the loop is to send first,
+	more [][]byte // and then
+	shut bool     // CloseWrite
 }
 
 // Write writes p, and waits until the kernel has taken all of it. Writes of
@@ -111,87 +87,32 @@ func (c *Conn) unwritable() error {
 func (c *Conn) sendRest(rest []byte, more [][]byte) (int, error) {
 	w := &c.w
 	w.mu.Lock()
-	w.rest, w.more, w.stage, w.abort = rest, more, wanted, false
-	w.mu.Unlock()
-	c.post()
-	w.mu.Lock()
-	for w.stage != sent {
-		err := c.closing()
-		if err == nil && w.deadline.over() {
-			err = os.ErrDeadlineExceeded
-		}
-		if err != nil && !w.abort {
-			w.abort = true
-			w.mu.Unlock()
-			c.post()
-			w.mu.Lock()
-			continue
-		}
-		w.w.waiting = true
-		w.deadline.arm()
-		w.mu.Unlock()
-		<-w.w.ch
-		w.mu.Lock()
-	}
-	n, err := w.n, w.err
-	w.stage, w.rest, w.more = none, nil, nil
-	if err != nil {
-		// Where both ends are the reactor's, its stop resets this one, too: the
-		// stop is what is told.
-		if over := c.closing(); over != nil {
-			err = over
-		} else if err == proactor.ErrCanceled {
-			err = os.ErrDeadlineExceeded
-		}
-	}
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	w.rest, w.more = rest, more
+	n, err := w.run(&c.socket)
+	w.rest, w.more = nil, nil
 	return n, err
 }
 
 // SetWriteDeadline sets the deadline of Writes, those under way included; the
 // zero time means none. A Write that it ends may have written a part.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	if err := c.setWriteDeadline(t); err != nil {
+	if err := c.w.setDeadline(&c.socket, t); err != nil {
 		return c.setError(err)
 	}
 	return nil
 }
 
-func (c *Conn) setWriteDeadline(t time.Time) error {
-	w := &c.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := c.closing(); err != nil {
-		return err
-	}
-	w.deadline.set(t, w.w.waiting)
-	return nil
-}
-
 // serveWriter does what the writer wants of the loop. Loop goroutine.
 func (c *Conn) serveWriter() {
-	w := &c.w
-	w.mu.Lock()
-	submit := w.stage == wanted && !w.abort && c.ending == nil && c.token.Keep(c.h)
-	switch {
-	case submit:
-		c.send.Buf, c.send.Bufs = w.rest, w.more
-		w.stage = sending
-	case w.stage == wanted:
-		w.end(0, proactor.ErrCanceled)
-		w.w.wake()
-	}
-	stop := w.stage == sending && w.abort
-	w.mu.Unlock()
+	submit, stop := c.w.take(func() bool { return c.ending == nil && c.token.Keep(c.h) })
 	if submit {
+		c.send.Buf, c.send.Bufs = c.w.rest, c.w.more
 		c.l.Submit(&c.send)
 	} else if stop {
 		c.l.Cancel(&c.send)
 	}
 }
-
-// end notes how the loop's part went. mu is held.
-func (w *writer) end(n int, err error) { w.stage, w.n, w.err = sent, n, err }
 
 // sent takes the result of the Send. Loop goroutine.
 func (c *Conn) sent(op *proactor.Op) {

@@ -2,7 +2,7 @@ package main
 
 func netconnAreas() []area {
 	return []area{
-		{"netconn", `^Test(LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP)`, []mutant{
+		{"netconn", `^Test(LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",
 				"	if c.r.deadline.over() {", "	if false && c.r.deadline.over() {"},
 			{"a connection receives without a limit", "netconn/read.go",
@@ -11,8 +11,12 @@ func netconnAreas() []area {
 				"return c.r.stopped && c.r.q.n <= c.o.ReadBuffer/2", "return c.r.stopped && c.r.q.n < 0"},
 			{"a Write forgets what the socket did not take", "netconn/write.go",
 				"	k, err := c.sendRest(p[n:], nil)\n	return n + k, err", "	return len(p), nil"},
-			{"a deadline leaves the loop's Send alone", "netconn/write.go",
-				"stop := w.stage == sending && w.abort", "stop := w.stage == sending && false"},
+			{"a deadline leaves the loop's Send alone", "netconn/errand.go",
+				"return begin, !begin && e.stage == sending && e.abort", "return begin, false"},
+			{"a Write that the loop will not do is not woken", "netconn/errand.go",
+				"		e.end(0, proactor.ErrCanceled)\n		e.w.wake()\n", "		e.end(0, proactor.ErrCanceled)\n"},
+			{"a number is closed while somebody uses it", "netconn/socket.go",
+				"s.left = s.guests > 0\n", "s.left = false\n"},
 			{"Writes do not take turns", "netconn/write.go",
 				"	w.turn.Lock()\n	defer w.turn.Unlock()\n	n, err := c.writeTurn(p)", "	_ = w\n	n, err := c.writeTurn(p)"},
 			{"bytes that came before a Hijack are lost", "netconn/both.go",
