@@ -276,7 +276,7 @@ func (c *conn) EventLoop() EventLoop { return c.el }
 // LocalAddr returns this side's address.
 func (c *conn) LocalAddr() net.Addr {
 	if c.local == nil {
-		c.local = netAddr(c.t.LocalAddr())
+		c.local = c.t.LocalAddr().NetAddr()
 	}
 	return c.local
 }
@@ -284,7 +284,7 @@ func (c *conn) LocalAddr() net.Addr {
 // RemoteAddr returns the peer's address.
 func (c *conn) RemoteAddr() net.Addr {
 	if c.remote == nil {
-		c.remote = netAddr(c.t.RemoteAddr())
+		c.remote = c.t.RemoteAddr().NetAddr()
 	}
 	return c.remote
 }

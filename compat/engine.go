@@ -138,7 +138,7 @@ func (g Engine) Addr(i int) net.Addr {
 	if g.eng == nil || i < 0 || i >= len(g.eng.listeners) {
 		return nil
 	}
-	return netAddr(g.eng.listeners[i].addr())
+	return g.eng.listeners[i].addr().NetAddr()
 }
 
 // Register makes the net.Conn that [NewNetConnContext] has put into ctx, or one

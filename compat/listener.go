@@ -137,24 +137,3 @@ func resolve(network, text string) (mobius.Address, error) {
 	}
 	return addr, nil
 }
-
-// netAddr returns a as package net has it.
-func netAddr(a mobius.Address) net.Addr {
-	ip := net.IPv6unspecified
-	if a.IP().IsValid() {
-		ip = net.IP(a.IP().AsSlice())
-	}
-	switch a.Kind() {
-	case proactor.TCP:
-		return &net.TCPAddr{IP: ip, Port: int(a.Port()), Zone: a.IP().Zone()}
-	case proactor.UDP:
-		return &net.UDPAddr{IP: ip, Port: int(a.Port()), Zone: a.IP().Zone()}
-	case proactor.Unix, proactor.Unixgram:
-		name := a.Path()
-		if name == "" || name[0] == 0 {
-			name = "@" + strings.TrimPrefix(name, "\x00")
-		}
-		return &net.UnixAddr{Name: name, Net: a.Network()}
-	}
-	return nil
-}

@@ -213,10 +213,10 @@ func (c *packet) SetSafeContext(ctx any) { c.safe.Store(box{ctx}) }
 func (c *packet) EventLoop() EventLoop { return c.el }
 
 // LocalAddr returns the socket's address.
-func (c *packet) LocalAddr() net.Addr { return netAddr(c.s.port.LocalAddr()) }
+func (c *packet) LocalAddr() net.Addr { return c.s.port.LocalAddr().NetAddr() }
 
 // RemoteAddr returns the peer's.
-func (c *packet) RemoteAddr() net.Addr { return netAddr(c.to) }
+func (c *packet) RemoteAddr() net.Addr { return c.to.NetAddr() }
 
 // SetDeadline returns [ErrUnsupportedOp]: nothing waits for a datagram.
 func (c *packet) SetDeadline(time.Time) error { return ErrUnsupportedOp }

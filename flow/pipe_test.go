@@ -86,6 +86,24 @@ func TestPipeTakesOverWhatWasWaiting(t *testing.T) {
 	})
 }
 
+// stalls lets turns pass, with each of which something is tried, until the queue
+// of the pipe's output has come to rest; that must be neither empty nor long.
+func stalls(w *backends.World, q transport.Queuer, each func()) {
+	w.Helper()
+	most := 0
+	for still, last := 0, -1; still < 50; still++ {
+		w.Turn()
+		each()
+		most = max(most, q.Queued())
+		if sum := q.Queued(); sum != last {
+			last, still = sum, 0
+		}
+	}
+	if limit := transport.DefaultHighWater + 512<<10; most == 0 || most > limit {
+		w.Errorf("%d bytes waited, want some, and at most %d", most, limit)
+	}
+}
+
 // A reader that stalls costs a bounded amount of memory in the middle.
 func TestPipeBoundsWhatWaits(t *testing.T) {
 	piped(t, func(w *backends.World, left, a, b, right *peer) {
@@ -96,17 +114,7 @@ func TestPipeBoundsWhatWaits(t *testing.T) {
 		q, _ := transport.As[transport.Queuer](b.t)
 		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 		send(w, left, want)
-		most := 0
-		for still, last := 0, -1; still < 50; still++ {
-			w.Turn()
-			most = max(most, q.Queued())
-			if sum := q.Queued(); sum != last {
-				last, still = sum, 0
-			}
-		}
-		if limit := transport.DefaultHighWater + 512<<10; most == 0 || most > limit {
-			w.Errorf("%d bytes waited, want some, and at most %d", most, limit)
-		}
+		stalls(w, q, func() {})
 		right.t.ResumeReading()
 		w.Until("all has come", func() bool { return len(right.got) == len(want) })
 		if !bytes.Equal(right.got, want) {
@@ -150,18 +158,7 @@ func TestPipeReadsWhateverItsUsersSay(t *testing.T) {
 		q, _ := transport.As[transport.Queuer](b.t)
 		want := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 		send(w, left, want)
-		most := 0
-		for still, last := 0, -1; still < 50; still++ {
-			w.Turn()
-			a.t.ResumeReading()
-			most = max(most, q.Queued())
-			if sum := q.Queued(); sum != last {
-				last, still = sum, 0
-			}
-		}
-		if limit := transport.DefaultHighWater + 512<<10; most == 0 || most > limit {
-			w.Errorf("%d bytes waited, want some, and at most %d", most, limit)
-		}
+		stalls(w, q, a.t.ResumeReading)
 		right.t.ResumeReading()
 		w.Until("all has come", func() bool { return len(right.got) == len(want) })
 		left.t.AbortConnection()

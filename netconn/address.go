@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"strings"
 
 	"mobius/proactor"
 )
@@ -13,30 +12,6 @@ import (
 type target struct {
 	addr proactor.Address
 	net  net.Addr // as package net would have it
-}
-
-// netAddr returns a as package net would have it.
-func netAddr(a proactor.Address) net.Addr {
-	switch a.Kind() {
-	case proactor.TCP:
-		return &net.TCPAddr{IP: ipOf(a), Port: int(a.Port()), Zone: a.IP().Zone()}
-	case proactor.UDP:
-		return &net.UDPAddr{IP: ipOf(a), Port: int(a.Port()), Zone: a.IP().Zone()}
-	case proactor.Unix, proactor.Unixgram:
-		name := a.Path()
-		if name == "" || name[0] == 0 {
-			name = "@" + strings.TrimPrefix(name, "\x00")
-		}
-		return &net.UnixAddr{Name: name, Net: a.Network()}
-	}
-	return nil
-}
-
-func ipOf(a proactor.Address) net.IP {
-	if !a.IP().IsValid() {
-		return net.IPv6unspecified
-	}
-	return net.IP(a.IP().AsSlice())
 }
 
 // parsed splits what a network's name says.
@@ -108,7 +83,7 @@ func resolve(ctx context.Context, r *net.Resolver, network, text string, passive
 	var out []target
 	for _, ip := range ips {
 		a := proactor.IPAddress(p.kind, ip, uint16(port))
-		out = append(out, target{a, netAddr(a)})
+		out = append(out, target{a, a.NetAddr()})
 	}
 	if len(out) == 0 {
 		return p, nil, &net.AddrError{Err: "no suitable address found", Addr: host}

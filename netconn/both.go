@@ -18,7 +18,7 @@ import (
 // unless the writing side is open. A transport with a layer on it, TLS for
 // example, gives what the layer's Detach does. Loop goroutine.
 func Hijack(t mobius.Transport, o Options, done func(net.Conn, error)) error {
-	l, local, remote := t.Loop(), netAddr(t.LocalAddr()), netAddr(t.RemoteAddr())
+	l, local, remote := t.Loop(), t.LocalAddr().NetAddr(), t.RemoteAddr().NetAddr()
 	return t.Detach(func(h proactor.Handle, unread []byte, err error) {
 		if err != nil {
 			done(nil, err)

@@ -265,10 +265,10 @@ func (a *attempt) Complete(op *proactor.Op) {
 		return
 	}
 	if isPacket(a.to.addr) {
-		a.over(newPacket(a.l, op.Handle, netAddr(local), netAddr(remote), a.o), nil)
+		a.over(newPacket(a.l, op.Handle, local.NetAddr(), remote.NetAddr(), a.o), nil)
 		return
 	}
-	a.over(newStream(a.l, op.Handle, netAddr(local), netAddr(remote), a.o), nil)
+	a.over(newStream(a.l, op.Handle, local.NetAddr(), remote.NetAddr(), a.o), nil)
 }
 
 func (a *attempt) over(conn net.Conn, err error) {

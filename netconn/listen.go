@@ -127,7 +127,7 @@ func listenPacket(l *loop.Loop, at target, so *proactor.SocketOptions, o *Option
 	if err != nil {
 		return nil, err
 	}
-	return newPacket(l, h, netAddr(local), nil, o).(net.PacketConn), nil
+	return newPacket(l, h, local.NetAddr(), nil, o).(net.PacketConn), nil
 }
 
 // start makes the socket and begins to accept. Loop goroutine.
@@ -139,7 +139,7 @@ func (n *Listener) start(at target, o *proactor.SocketOptions) error {
 	if err != nil {
 		return err
 	}
-	n.addr = netAddr(local)
+	n.addr = local.NetAddr()
 	if local.IsUnix() || local.IP().IsValid() && !local.IP().IsUnspecified() {
 		n.local = n.addr
 	}

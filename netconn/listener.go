@@ -269,9 +269,9 @@ func (n *Listener) make(l *loop.Loop, h proactor.Handle, peer proactor.Address) 
 			_ = l.Sockets().CloseFD(h)
 			return nil
 		}
-		local = netAddr(a)
+		local = a.NetAddr()
 	}
-	return newStream(l, h, local, netAddr(peer), n.o)
+	return newStream(l, h, local, peer.NetAddr(), n.o)
 }
 
 // made queues a connection, nil if it came to nothing.

@@ -103,13 +103,5 @@ func (r *rawPacket) Write(f func(fd uintptr) bool) error {
 
 // File returns a duplicate of the descriptor, which is the caller's.
 func (c *PacketConn) File() (*os.File, error) {
-	var own int
-	err := c.with(func(fd int) (err error) {
-		own, err = c.b.Duplicate(fd)
-		return inCall("dup", err)
-	})
-	if err != nil {
-		return nil, &net.OpError{Op: "file", Net: c.network, Source: c.local, Addr: c.remote, Err: err}
-	}
-	return os.NewFile(uintptr(own), c.network+":"+c.local.String()), nil
+	return c.file(c.network + ":" + c.local.String())
 }

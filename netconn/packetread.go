@@ -188,7 +188,7 @@ func sender(a proactor.Address) net.Addr {
 	if !a.IsValid() || a.IsUnix() && a.Path() == "" {
 		return nil
 	}
-	return netAddr(a)
+	return a.NetAddr()
 }
 
 // addrPort returns a's address and port.

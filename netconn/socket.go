@@ -3,6 +3,7 @@ package netconn
 import (
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -76,6 +77,19 @@ func (s *socket) with(f func(fd int) error) error {
 	}
 	defer s.giveBack()
 	return f(fd)
+}
+
+// file returns a duplicate of the descriptor under a name.
+func (s *socket) file(name string) (*os.File, error) {
+	var own int
+	err := s.with(func(fd int) (err error) {
+		own, err = s.b.Duplicate(fd)
+		return inCall("dup", err)
+	})
+	if err != nil {
+		return nil, &net.OpError{Op: "file", Net: s.network, Source: s.local, Addr: s.remote, Err: err}
+	}
+	return os.NewFile(uintptr(own), name), nil
 }
 
 // number lends the descriptor's number until giveBack.

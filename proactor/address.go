@@ -117,6 +117,30 @@ func FromNetAddr(a net.Addr) Address {
 	return Address{}
 }
 
+// NetAddr returns a as package net has it: a *net.TCPAddr, *net.UDPAddr or
+// *net.UnixAddr with its own memory, nil if a is invalid. [FromNetAddr] makes a of
+// it again, except that the wildcard of both families is "::" there, and an
+// abstract address without a name, like an unnamed one, "@".
+func (a Address) NetAddr() net.Addr {
+	ip := net.IPv6unspecified
+	if a.ip.IsValid() {
+		ip = net.IP(a.ip.AsSlice())
+	}
+	switch a.network {
+	case TCP:
+		return &net.TCPAddr{IP: ip, Port: int(a.port), Zone: a.ip.Zone()}
+	case UDP:
+		return &net.UDPAddr{IP: ip, Port: int(a.port), Zone: a.ip.Zone()}
+	case Unix, Unixgram:
+		name := a.Path()
+		if name == "" || name[0] == 0 {
+			name = "@" + strings.TrimPrefix(name, "\x00")
+		}
+		return &net.UnixAddr{Name: name, Net: a.Network()}
+	}
+	return nil
+}
+
 // IsValid reports whether a is an address at all: the zero value is not.
 func (a Address) IsValid() bool { return a.network != NoNetwork }
 

@@ -21,5 +21,11 @@ func FuzzAddress(f *testing.F) {
 		if b := FromNetAddr(a); b != a {
 			t.Errorf("FromNetAddr(%v) is %v", a, b)
 		}
+		// Package net has one spelling for an unnamed address and an abstract one
+		// without a name, and one for both wildcards.
+		lost := a.String() == "@" || !a.IsUnix() && !a.IP().IsValid()
+		if b := FromNetAddr(a.NetAddr()); b != a && !lost {
+			t.Errorf("%v comes back from package net's %v as %v", a, a.NetAddr(), b)
+		}
 	})
 }
