@@ -30,11 +30,12 @@ func (c *Conn) end(why error) {
 	c.ending = why
 	c.l.Cancel(&c.recv)
 	c.l.Cancel(&c.send)
+	c.cancelRare()
 }
 
 // settle closes the descriptor once nobody uses it. Loop goroutine.
 func (c *Conn) settle() {
-	if c.ending == nil || c.recv.Active() || c.send.Active() {
+	if c.ending == nil || c.recv.Active() || c.send.Active() || c.busy() {
 		return
 	}
 	if !c.vacate() {

@@ -18,8 +18,10 @@ type Conn struct {
 	o          Options
 	r          reader
 	w          writer
-	ending     error      // the loop's: why the operations end, nil while they go on
-	taker      *detaching // whoever called Detach; borrow guards it
+	ending     error        // the loop's: why the operations end, nil while they go on
+	taker      *detaching   // whoever called Detach; borrow guards it
+	rare       *rare        // the loop's: nil until something of it is needed
+	fed        *proactor.Op // the loop's: the relay that moves what is received, if one does
 }
 
 // start makes a connection of h, a connected stream socket of l's backend, and
@@ -49,7 +51,7 @@ func (c *Conn) serve() {
 	c.serveWriter()
 	r := &c.r
 	r.mu.Lock()
-	resume := c.roomy() && r.err == nil && c.ending == nil
+	resume := c.roomy() && r.err == nil && c.ending == nil && r.halt == flowing
 	if resume {
 		r.stopped = false
 	}
@@ -57,6 +59,7 @@ func (c *Conn) serve() {
 	if resume {
 		c.l.Resume(&c.recv)
 	}
+	c.serveHalt()
 	c.settle()
 }
 
@@ -80,10 +83,13 @@ type events Conn
 // Complete takes the results of both operations.
 func (e *events) Complete(op *proactor.Op) {
 	c := (*Conn)(e)
-	if op == &c.recv {
+	switch op {
+	case &c.recv:
 		c.received(op)
-	} else {
+	case &c.send:
 		c.sent(op)
+	default:
+		c.rarely(op)
 	}
 	if c.ending != nil {
 		c.settle()

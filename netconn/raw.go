@@ -28,10 +28,9 @@ func (bare) Read(func(uintptr) bool) error { return syscall.EINVAL }
 // Write is not for sockets that are not connected.
 func (bare) Write(func(uintptr) bool) error { return syscall.EINVAL }
 
-// SyscallConn returns a raw connection. Its Control is as that of package net's,
-// for socket options. Its Read and Write return an error that is
-// errors.ErrUnsupported: the loop receives ahead, so what the descriptor would
-// give is not what comes next.
+// SyscallConn returns a raw connection, as package net's. While its Read runs the
+// loop does not receive; what it has received before, if that was not read yet,
+// is not in the descriptor any more, and then the error is errors.ErrUnsupported.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	return (*raw)(c), nil
 }
@@ -49,14 +48,94 @@ func (r *raw) Control(f func(fd uintptr)) error {
 	return nil
 }
 
-// Read returns an error.
-func (r *raw) Read(func(uintptr) bool) error { return r.unsupported("raw-read") }
+// Read calls f whenever the descriptor is readable, until f returns true.
+func (r *raw) Read(f func(fd uintptr) bool) error {
+	c := (*Conn)(r)
+	c.r.turn.Lock()
+	defer c.r.turn.Unlock()
+	defer c.resumeReceiving()
+	err := c.stopReceiving()
+	for done := false; err == nil && !done; {
+		if err = c.unread(); err == nil {
+			err = c.with(func(fd int) error { done = f(uintptr(fd)); return nil })
+		}
+		if err == nil && !done {
+			c.awaitReadable()
+		}
+	}
+	if err != nil {
+		return &net.OpError{Op: "raw-read", Net: c.network, Addr: c.local, Err: err}
+	}
+	return nil
+}
 
-// Write returns an error.
-func (r *raw) Write(func(uintptr) bool) error { return r.unsupported("raw-write") }
+// unread returns why the descriptor is not to be read from.
+func (c *Conn) unread() error {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	if err := c.unreadable(); err != nil {
+		return err
+	}
+	c.useLocked()
+	if c.r.q.n > 0 {
+		return errors.ErrUnsupported
+	}
+	return nil
+}
 
-func (r *raw) unsupported(op string) error {
-	return &net.OpError{Op: op, Net: r.network, Addr: r.local, Err: errors.ErrUnsupported}
+// awaitReadable waits until the descriptor may be readable, or the state has
+// changed.
+func (c *Conn) awaitReadable() {
+	r := &c.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.unreadable() != nil {
+		return
+	}
+	r.polling = true
+	c.post()
+	r.await()
+}
+
+// Write calls f whenever the socket takes something, until f returns true.
+func (r *raw) Write(f func(fd uintptr) bool) error {
+	c := (*Conn)(r)
+	c.w.turn.Lock()
+	defer c.w.turn.Unlock()
+	if err := c.writeRaw(func(fd int) bool { return f(uintptr(fd)) }); err != nil {
+		return &net.OpError{Op: "raw-write", Net: c.network, Addr: c.local, Err: err}
+	}
+	return nil
+}
+
+// writeRaw calls f, which writes to the socket, now and whenever it takes
+// something, until f returns true. The turn is the caller's.
+func (c *Conn) writeRaw(f func(fd int) bool) error {
+	w := &c.w
+	for {
+		if err := c.unwritable(); err != nil {
+			return err
+		}
+		done := false
+		if c.token.Enter(c.h) {
+			err := c.with(func(fd int) error { done = f(fd); return nil })
+			c.token.Leave(c.h)
+			if err != nil {
+				return err
+			}
+		}
+		if done {
+			return nil
+		}
+		w.mu.Lock()
+		w.task = taskRoom
+		_, err := w.run(&c.socket)
+		w.task = taskSend
+		w.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // File returns a duplicate of the descriptor, which is the caller's, and

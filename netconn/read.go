@@ -25,6 +25,8 @@ type reader struct {
 	stopped bool  // the loop receives no more until there is room
 	used    int   // of the first piece, by Next
 	gone    bool  // the connection is over: nothing is kept any more
+	halt    halt  // whether the loop receives
+	polling bool  // while it does not: somebody waits until there is something
 }
 
 // Read reads what has arrived, or waits for it. The error is io.EOF, as it is,
@@ -163,13 +165,17 @@ func (c *Conn) received(op *proactor.Op) {
 	if op.More {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.halt == halting {
+		r.halt = halted
+		c.k.later(&r.w)
+	}
 	if op.Err == nil || op.Err == proactor.ErrCanceled {
 		return // whoever wants to read again says so, by Resume
 	}
-	r.mu.Lock()
 	r.err = op.Err
 	c.k.later(&r.w)
-	r.mu.Unlock()
 }
 
 // keep gives lent bytes to the goroutine that waits, or keeps them.

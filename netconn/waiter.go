@@ -1,6 +1,10 @@
 package netconn
 
-import "mobius/loop"
+import (
+	"sync"
+
+	"mobius/loop"
+)
 
 // A waiter is where one goroutine waits. Its owner's mutex guards waiting;
 // whoever clears it, and nobody else, wakes the goroutine, once.
@@ -17,6 +21,17 @@ func (w *waiter) wake() {
 	if w.waiting {
 		w.waiting = false
 		w.ch <- struct{}{}
+	}
+}
+
+// disarm ends waiting, for whoever waits for something else as well. mu, the
+// owner's, is held; disarm unlocks it.
+func (w *waiter) disarm(mu *sync.Mutex) {
+	woken := !w.waiting
+	w.waiting = false
+	mu.Unlock()
+	if woken {
+		<-w.ch // by the end of the turn
 	}
 }
 

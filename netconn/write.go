@@ -20,6 +20,12 @@ type writer struct {
 	rest []byte   // wanted: what the loop is to send first,
 	more [][]byte // and then
 	shut bool     // CloseWrite
+
+	task   task
+	source *Conn // of a relay,
+	window int64 // which moves so much at most, 0: all
+	moved  int64 // its result
+	side   proactor.Side
 }
 
 // Write writes p, and waits until the kernel has taken all of it. Writes of
@@ -105,12 +111,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // serveWriter does what the writer wants of the loop. Loop goroutine.
 func (c *Conn) serveWriter() {
-	submit, stop := c.w.take(func() bool { return c.ending == nil && c.token.Keep(c.h) })
+	submit, stop := c.w.take(c.mayBegin)
 	if submit {
-		c.send.Buf, c.send.Bufs = c.w.rest, c.w.more
-		c.l.Submit(&c.send)
+		c.beginErrand(c.errandOp())
 	} else if stop {
-		c.l.Cancel(&c.send)
+		c.l.Cancel(c.errandOp())
 	}
 }
 

@@ -2,7 +2,7 @@ package main
 
 func netconnAreas() []area {
 	return []area{
-		{"netconn", `^Test(LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`, []mutant{
+		{"netconn", `^Test(LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number|Copy|Proxy|RawConn)`, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",
 				"	if c.r.deadline.over() {", "	if false && c.r.deadline.over() {"},
 			{"a connection receives without a limit", "netconn/read.go",
@@ -27,6 +27,16 @@ func netconnAreas() []area {
 				"stop := len(n.queue)+n.pending >= n.o.Unaccepted && !n.stopped", "stop := n.pending < 0 && !n.stopped"},
 			{"datagrams are kept without a limit", "netconn/packetread.go",
 				"(r.n >= c.o.Datagrams || r.bytes >= c.o.DatagramBytes)", "r.n < 0"},
+			{"a relay's rest is lost", "netconn/relay.go",
+				"	if len(x.relay.Rest) > 0 && !r.gone {", "	if len(x.relay.Rest) > 1<<40 {"},
+			{"the source's deadline leaves a relay alone", "netconn/relay.go",
+				"over := s.unreadable() != nil || r.shut", "over := r.shut"},
+			{"a limit does not bind a relay", "netconn/relay.go",
+				"w.task, w.source, w.window = taskRelay, s, limit", "w.task, w.source, w.window = taskRelay, s, 0"},
+			{"a relay begins though the time to write is over", "netconn/relay.go",
+				"	if w.deadline.over() {\n		w.mu.Unlock()", "	if false {\n		w.mu.Unlock()"},
+			{"a file's end is where the socket is full", "netconn/sendfile_linux.go",
+				"return err != syscall.EAGAIN", "return true"},
 			{"an errno has no system call's name", "netconn/errors.go",
 				"		return os.NewSyscallError(call, errno)", "		return errno"},
 		}},
