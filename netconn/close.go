@@ -52,6 +52,9 @@ func (c *Conn) settle() {
 func (c *Conn) forget() {
 	c.r.mu.Lock()
 	c.r.gone = true
+	for p := c.r.q.head; p != nil; p = p.next {
+		c.dropBeside(p)
+	}
 	c.r.q.forget()
 	c.r.mu.Unlock()
 }

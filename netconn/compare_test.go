@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,29 +21,55 @@ import (
 
 // A stack is package net, or this package on a reactor.
 type stack struct {
-	listen func(network, address string) (net.Listener, error)
-	packet func(network, address string) (net.PacketConn, error)
-	dialer func(timeout time.Duration, local net.Addr) interface {
-		DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	}
+	listen     func(network, address string) (net.Listener, error)
+	packet     func(network, address string) (net.PacketConn, error)
+	dialer     func(timeout time.Duration, local net.Addr) dialer
+	listenWith func(c controller, network, address string) (net.Listener, error)
+	dialWith   func(c controller, network, address string) (net.Conn, error)
+}
+
+type dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// A controller is a Dialer's ControlContext.
+type controller func(ctx context.Context, network, address string, c syscall.RawConn) error
+
+// ofListener is a controller as a ListenConfig has it.
+func (f controller) ofListener(network, address string, c syscall.RawConn) error {
+	return f(context.Background(), network, address, c)
 }
 
 func netStack() stack {
-	return stack{net.Listen, net.ListenPacket, func(timeout time.Duration, local net.Addr) interface {
-		DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	} {
-		return &net.Dialer{Timeout: timeout, LocalAddr: local}
-	}}
+	return stack{
+		listen: net.Listen,
+		packet: net.ListenPacket,
+		dialer: func(timeout time.Duration, local net.Addr) dialer {
+			return &net.Dialer{Timeout: timeout, LocalAddr: local}
+		},
+		listenWith: func(c controller, network, address string) (net.Listener, error) {
+			lc := &net.ListenConfig{Control: c.ofListener}
+			lc.SetMultipathTCP(false) // which would be tried first
+			return lc.Listen(context.Background(), network, address)
+		},
+		dialWith: func(c controller, network, address string) (net.Conn, error) {
+			return (&net.Dialer{ControlContext: c}).Dial(network, address)
+		},
+	}
 }
 
 func mobiusStack(r *mobius.Reactor) stack {
 	return stack{
-		func(network, address string) (net.Listener, error) { return Listen(r, network, address) },
-		func(network, address string) (net.PacketConn, error) { return ListenPacket(r, network, address) },
-		func(timeout time.Duration, local net.Addr) interface {
-			DialContext(ctx context.Context, network, address string) (net.Conn, error)
-		} {
+		listen: func(network, address string) (net.Listener, error) { return Listen(r, network, address) },
+		packet: func(network, address string) (net.PacketConn, error) { return ListenPacket(r, network, address) },
+		dialer: func(timeout time.Duration, local net.Addr) dialer {
 			return &Dialer{Reactor: r, Timeout: timeout, LocalAddr: local}
+		},
+		listenWith: func(c controller, network, address string) (net.Listener, error) {
+			return (&ListenConfig{Reactor: r, Control: c.ofListener}).Listen(context.Background(), network, address)
+		},
+		dialWith: func(c controller, network, address string) (net.Conn, error) {
+			return (&Dialer{Reactor: r, ControlContext: c}).Dial(network, address)
 		},
 	}
 }
@@ -271,7 +298,10 @@ var behaviours = map[string]func(r *record, s stack, network, address string){
 
 // TestLikePackageNet runs every behaviour on package net and on every backend.
 func TestLikePackageNet(t *testing.T) {
-	for name, f := range behaviours {
+	all := maps.Clone(behaviours)
+	maps.Copy(all, copies)
+	maps.Copy(all, sockets)
+	for name, f := range all {
 		for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")} {
 			var want record
 			t.Run(name+"/"+network+"/net", func(t *testing.T) {

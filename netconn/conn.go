@@ -32,6 +32,9 @@ func (c *Conn) start(l *loop.Loop, h proactor.Handle, network string, local, rem
 	e := (*events)(c)
 	c.recv = proactor.Op{Kind: proactor.OpRecv, Handle: h, Owner: e}
 	c.send = proactor.Op{Kind: proactor.OpSend, Handle: h, Owner: e}
+	if network == "unix" {
+		c.recv.Msg = &proactor.Msg{} // what comes beside the bytes is kept
+	}
 	c.member.Owner = e
 	c.serveFunc, c.errand = c.serve, &c.w.errand
 	c.r.init()

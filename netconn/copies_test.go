@@ -34,12 +34,6 @@ func wraps(err error) string {
 	return strings.Join(ops, ", ")
 }
 
-func init() {
-	for name, f := range copies {
-		behaviours[name] = f
-	}
-}
-
 // copies are behaviours of io.Copy from and to connections.
 var copies = map[string]func(r *record, s stack, network, address string){
 	"copy between connections": func(r *record, s stack, network, address string) {

@@ -45,7 +45,8 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	n := &Listener{reactor: lc.Reactor, o: lc.Options.resolved(), network: p.kind.String(), over: make(chan struct{})}
+	n := &Listener{reactor: lc.Reactor, o: lc.Options.resolved(), over: make(chan struct{})}
+	n.network, n.serveFunc, n.errand = p.kind.String(), n.serve, new(errand)
 	n.init()
 	o := lc.options(p, at)
 	o.Backlog = lc.Backlog
@@ -139,9 +140,9 @@ func (n *Listener) start(at target, o *proactor.SocketOptions) error {
 	if err != nil {
 		return err
 	}
-	n.addr = local.NetAddr()
+	n.b, n.h, n.local = n.l.Backend(), h, local.NetAddr()
 	if local.IsUnix() || local.IP().IsValid() && !local.IP().IsUnspecified() {
-		n.local = n.addr
+		n.host = n.local
 	}
 	e := (*listenerEvents)(n)
 	n.k = wakingOf(n.l)

@@ -19,20 +19,18 @@ import (
 // Options.Unaccepted connections, and deals them out to the reactor's loops in
 // turn. Its methods are for any goroutine but a loop's, Close for those, too.
 type Listener struct {
+	socket
 	op      proactor.Op
 	peer    proactor.Address
 	reactor *mobius.Reactor
-	l       *loop.Loop
 	k       *waking
 	o       *Options
-	network string
-	addr    net.Addr
-	local   net.Addr // of its connections, nil if each has its own
-	member  loop.Member
-	turn    sync.Mutex // held by the goroutine that accepts, also while it waits
-	posted  atomic.Bool
+	host    net.Addr      // this side's address of its connections, nil if each has its own
+	turn    sync.Mutex    // held by the goroutine that accepts, also while it waits
 	next    int           // loop that the next connection goes to
+	keeps   atomic.Bool   // a unix socket's file stays
 	over    chan struct{} // closed once the socket is
+	ended   bool          // over is
 
 	side
 	queue   []net.Conn // accepted by the loop
@@ -40,7 +38,6 @@ type Listener struct {
 	pending int        // connections on their way to other loops
 	stopped bool       // the loop accepts no more until there is room
 	why     error      // closed
-	left    bool       // its operation has ended for good
 }
 
 // Accept returns the next connection, a *TCPConn or a *UnixConn. The error is a
@@ -89,7 +86,7 @@ func (n *Listener) roomy() bool {
 
 // Addr returns the address that it listens at: a *net.TCPAddr or a
 // *net.UnixAddr.
-func (n *Listener) Addr() net.Addr { return n.addr }
+func (n *Listener) Addr() net.Addr { return n.local }
 
 // SetDeadline sets the deadline of Accepts, those under way included; the zero
 // time means none.
@@ -106,7 +103,8 @@ func (n *Listener) SetDeadline(t time.Time) error {
 // Close ends listening: blocked Accepts return with net.ErrClosed as the
 // cause, connections that nobody has accepted are reset. When it returns, the
 // address is free for another listener, unless it was called on a loop's
-// goroutine: then that happens soon. A unix socket's file is removed.
+// goroutine: then that happens soon. A unix socket's file is removed, see
+// [Listener.SetUnlinkOnClose].
 func (n *Listener) Close() error {
 	if !n.end(net.ErrClosed) {
 		return n.opError("close", net.ErrClosed)
@@ -129,6 +127,11 @@ func (n *Listener) end(why error) bool {
 		return false
 	}
 	n.why = why
+	if why == errStopped {
+		n.state.Store(stopped)
+	} else {
+		n.state.Store(closed)
+	}
 	unaccepted := n.queue
 	n.queue = nil
 	n.deadline.stop()
@@ -150,14 +153,7 @@ func abort(c net.Conn) {
 }
 
 func (n *Listener) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: n.network, Addr: n.addr, Err: err}
-}
-
-// post makes the loop look at what is wanted of it.
-func (n *Listener) post() {
-	if n.posted.CompareAndSwap(false, true) {
-		_ = n.l.Insist(n.serve) // an error means that the loop's end is the listener's
-	}
+	return &net.OpError{Op: op, Net: n.network, Addr: n.local, Err: err}
 }
 
 // serve does what is wanted of the loop.
@@ -184,11 +180,11 @@ func (n *Listener) finish() {
 		n.l.Cancel(&n.op)
 		return
 	}
-	if n.left {
+	if n.ended || !n.vacate() {
 		return
 	}
-	n.left = true
-	_ = n.l.Sockets().CloseFD(n.op.Handle) // nothing is active on it
+	n.ended = true
+	n.release()
 	n.l.Leave(&n.member)
 	close(n.over)
 }
@@ -262,7 +258,7 @@ func (n *Listener) adopt(l *loop.Loop, fd int, peer proactor.Address) {
 
 // make returns the connection, nil if it has no address any more.
 func (n *Listener) make(l *loop.Loop, h proactor.Handle, peer proactor.Address) net.Conn {
-	local := n.local
+	local := n.host
 	if local == nil {
 		a, _, err := l.Sockets().Names(h)
 		if err != nil {
@@ -310,8 +306,8 @@ func (e *listenerEvents) Finish() { (*Listener)(e).end(errStopped) }
 func (e *listenerEvents) Abandon(error) {
 	n := (*Listener)(e)
 	n.l.Leave(&n.member)
-	if !n.left {
-		n.left = true
+	if !n.ended {
+		n.ended = true
 		close(n.over)
 	}
 }

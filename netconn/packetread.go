@@ -14,13 +14,11 @@ const datagramSize = 2048
 
 // A datagram is one that was received and not read yet.
 type datagram struct {
-	next    *datagram
-	bytes   []byte
-	control []byte
-	files   []int // in control, and nobody's yet
-	from    proactor.Address
-	flags   int // recvmsg(2)'s
-	mem     [datagramSize]byte
+	next  *datagram
+	bytes []byte
+	beside
+	from proactor.Address
+	mem  [datagramSize]byte
 }
 
 var datagrams = sync.Pool{New: func() any { return new(datagram) }}
@@ -103,12 +101,9 @@ func (c *PacketConn) copied(op *proactor.Op) *datagram {
 }
 
 // discard gives a datagram's memory back, and closes descriptors that nobody
-// got.
+// has got.
 func (c *PacketConn) discard(d *datagram) {
-	for _, fd := range d.files {
-		_ = c.b.Discard(fd)
-	}
-	d.files = d.files[:0]
+	d.discard(c.b)
 	datagrams.Put(d)
 }
 
@@ -121,14 +116,10 @@ func (c *PacketConn) next(p, oob []byte) (n, oobn, flags int, from proactor.Addr
 	if err != nil {
 		return 0, 0, 0, from, err
 	}
-	n, oobn, flags, from = copy(p, d.bytes), copy(oob, d.control), d.flags, d.from
+	n, from = copy(p, d.bytes), d.from
+	oobn, flags = d.give(oob)
 	if n < len(d.bytes) {
 		flags |= truncated
-	}
-	if oobn < len(d.control) {
-		flags |= controlTruncated
-	} else if len(oob) > 0 {
-		d.files = d.files[:0] // the caller's now
 	}
 	c.discard(d)
 	return n, oobn, flags, from, nil

@@ -14,6 +14,12 @@ const (
 	controlTruncated = 2
 )
 
+// sendBeside is for systems with unix sockets.
+func sendBeside(int, []byte, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// rights is for systems with unix sockets.
+func rights([]byte, []int) (int, int) { return 0, 0 }
+
 // A sender6 leaves all sending to the loop.
 type sender6 struct{}
 

@@ -49,6 +49,27 @@ func (s *sender6) send(fd int, p, oob []byte, to proactor.Address) error {
 	}
 }
 
+// sendBeside sends bytes with what goes beside the first of them, without waiting.
+func sendBeside(fd int, p, oob []byte) (int, error) {
+	for {
+		if n, err := syscall.SendmsgN(fd, p, oob, nil, 0); err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// rights writes as many of files to oob as it has room for (SCM_RIGHTS, unix(7)), and
+// returns how many bytes and descriptors those are.
+func rights(oob []byte, files []int) (n, k int) {
+	for k < len(files) && syscall.CmsgSpace(4*(k+1)) <= len(oob) {
+		k++
+	}
+	if k > 0 {
+		n = copy(oob, syscall.UnixRights(files[:k]...))
+	}
+	return n, k
+}
+
 // address returns to as the kernel has it, nil if it is not valid.
 func (s *sender6) address(to proactor.Address) (syscall.Sockaddr, error) {
 	switch {

@@ -16,14 +16,15 @@ var memories = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // A piece is some received bytes of one connection.
 type piece struct {
-	next  *piece
-	r     *reader
-	bytes []byte           // what is left of it
-	mem   *[pieceSize]byte // its own memory, if it has any: bytes may lie in it
-	hold  *proactor.Hold   // what keeps bytes, if anything does
-	busy  bool             // the reading goroutine is copying from it, or has lent it out
-	asked bool             // the hold was asked back
-	lent  bool             // by Peek: its memory is nobody else's until it is read
+	next   *piece
+	r      *reader
+	bytes  []byte           // what is left of it
+	mem    *[pieceSize]byte // its own memory, if it has any: bytes may lie in it
+	hold   *proactor.Hold   // what keeps bytes, if anything does
+	busy   bool             // the reading goroutine is copying from it, or has lent it out
+	asked  bool             // the hold was asked back
+	beside *beside          // what came with its first byte, if anything did
+	lent   bool             // by Peek: its memory is nobody else's until it is read
 }
 
 // Evict is asked when too many of the backend's buffers are held. What is
@@ -59,6 +60,7 @@ func (p *piece) unhold() {
 type pieces struct {
 	head, tail *piece
 	n          int // bytes
+	files      int // descriptors that came beside them
 	free       *piece
 }
 

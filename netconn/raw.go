@@ -64,7 +64,7 @@ func (r *raw) Read(f func(fd uintptr) bool) error {
 		}
 	}
 	if err != nil {
-		return &net.OpError{Op: "raw-read", Net: c.network, Addr: c.local, Err: err}
+		return c.opError("raw-read", err)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (r *raw) Write(f func(fd uintptr) bool) error {
 	c.w.turn.Lock()
 	defer c.w.turn.Unlock()
 	if err := c.writeRaw(func(fd int) bool { return f(uintptr(fd)) }); err != nil {
-		return &net.OpError{Op: "raw-write", Net: c.network, Addr: c.local, Err: err}
+		return c.opError("raw-write", err)
 	}
 	return nil
 }

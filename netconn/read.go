@@ -128,6 +128,9 @@ func (c *Conn) takeLocked(p []byte) (n int) {
 // consume takes n bytes off the first piece. r.mu is held.
 func (c *Conn) consume(h *piece, n int) {
 	r := &c.r
+	if h.beside != nil && (n > 0 || r.gone) {
+		c.dropBeside(h)
+	}
 	h.bytes = h.bytes[n:]
 	r.q.n -= n
 	switch {
@@ -144,7 +147,7 @@ func (c *Conn) consume(h *piece, n int) {
 // roomy reports whether the loop, which has stopped receiving, is to go on:
 // once half of the limit is free. r.mu is held.
 func (c *Conn) roomy() bool {
-	return c.r.stopped && c.r.q.n <= c.o.ReadBuffer/2
+	return c.r.stopped && c.r.q.n <= c.o.ReadBuffer/2 && c.r.q.files <= keptFiles/2
 }
 
 // SetReadDeadline sets the deadline of Reads, those under way included; the
@@ -159,7 +162,9 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // received takes a result of the Recv. Loop goroutine.
 func (c *Conn) received(op *proactor.Op) {
 	r := &c.r
-	if n := op.N; n > 0 {
+	if op.N > 0 && op.Msg != nil && len(op.Msg.Control) > 0 {
+		c.keepBeside(op)
+	} else if op.N > 0 {
 		c.keep(op)
 	}
 	if op.More {

@@ -2,13 +2,13 @@ package main
 
 func netconnAreas() []area {
 	return []area{
-		{"netconn", `^Test(LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number|Copy|Proxy|RawConn)`, []mutant{
+		{"netconn", `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",
 				"	if c.r.deadline.over() {", "	if false && c.r.deadline.over() {"},
 			{"a connection receives without a limit", "netconn/read.go",
 				"stop := r.q.n >= c.o.ReadBuffer && !r.stopped", "stop := r.q.n >= 1<<40 && !r.stopped"},
 			{"a reader that has made room does not say so", "netconn/read.go",
-				"return c.r.stopped && c.r.q.n <= c.o.ReadBuffer/2", "return c.r.stopped && c.r.q.n < 0"},
+				"return c.r.stopped && c.r.q.n <= c.o.ReadBuffer/2 &&", "return c.r.stopped && c.r.q.n < 0 &&"},
 			{"a Write forgets what the socket did not take", "netconn/write.go",
 				"	k, err := c.sendRest(p[n:], nil)\n	return n + k, err", "	return len(p), nil"},
 			{"a deadline leaves the loop's Send alone", "netconn/errand.go",
@@ -37,6 +37,14 @@ func netconnAreas() []area {
 				"	if w.deadline.over() {\n		w.mu.Unlock()", "	if false {\n		w.mu.Unlock()"},
 			{"a file's end is where the socket is full", "netconn/sendfile_linux.go",
 				"return err != syscall.EAGAIN", "return true"},
+			{"descriptors that nobody read are not closed", "netconn/beside.go",
+				"	if m := c.takeBeside(p); m != nil {\n		m.discard(c.b)", "	if m := c.takeBeside(p); m != nil {"},
+			{"descriptors are kept without a limit", "netconn/beside.go",
+				"r.q.files >= keptFiles)", "r.q.files < 0)"},
+			{"descriptors that have no room are given nevertheless", "netconn/beside.go",
+				"	m.files = m.files[files:]\n", "	m.files = m.files[:0]\n"},
+			{"a listener's file goes though it is to stay", "netconn/listenfile.go",
+				"	if n.keeps.Load() {", "	if false {"},
 			{"an errno has no system call's name", "netconn/errors.go",
 				"		return os.NewSyscallError(call, errno)", "		return errno"},
 		}},
