@@ -188,7 +188,8 @@ func (r *record) take(oob []byte) int {
 			r.t.Error(err)
 		}
 		for _, fd := range fds {
-			if flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); errno != 0 || flags&syscall.FD_CLOEXEC == 0 {
+			flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+			if errno != 0 || flags&syscall.FD_CLOEXEC == 0 {
 				r.t.Errorf("descriptor %d: flags %d, %v", fd, flags, errno)
 			}
 			syscall.Close(fd)

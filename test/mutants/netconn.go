@@ -1,8 +1,9 @@
 package main
 
 func netconnAreas() []area {
+	tests := `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`
 	return []area{
-		{"netconn", `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`, []mutant{
+		{"netconn", tests, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",
 				"	if c.r.deadline.over() {", "	if false && c.r.deadline.over() {"},
 			{"a connection receives without a limit", "netconn/read.go",
