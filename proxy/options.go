@@ -38,8 +38,13 @@ type Options struct {
 	IdleTimeout       time.Duration
 	HalfClosedTimeout time.Duration
 
-	Attempts    int // upstreams tried for one session; default 3
-	MaxSessions int // beyond it clients are reset at once; default 1<<20
+	Attempts int // upstreams tried for one session; default 3
+
+	// MaxSessions is how many sessions there may be: clients beyond it are reset
+	// at once, counted as Refused, and logged at most once in 10 s a loop. Each session
+	// takes two descriptors, and now and then two or four more for pipes, without
+	// which it copies. Default 1<<20.
+	MaxSessions int
 
 	Listener  proactor.SocketOptions // of listeners, and of what they accept
 	Upstream  proactor.SocketOptions // of connections to upstreams

@@ -120,6 +120,7 @@ func (s *Session) begin() {
 	s.w.accepted.Add(1)
 	s.w.enlist(s)
 	if limit := s.w.p.o.MaxSessions; s.w.p.live.Load() > int64(limit) {
+		s.w.crowd(s)
 		s.Refuse(proactor.ErrLimit)
 		return
 	}

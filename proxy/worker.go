@@ -21,6 +21,7 @@ type worker struct {
 	sessions []*Session
 	member   loop.Member
 	stopped  bool
+	unserved refusal // connections beyond MaxSessions
 
 	sampling loop.Timer
 	swept    int // how far the sweep under way has come

@@ -50,7 +50,6 @@ func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log, access io.Wr
 	if len(f.froms) == 0 {
 		return nil, nil
 	}
-	f.leaveDescriptors(descriptorLimit(), lineLogger(log))
 	var upstreams []*proxy.Upstream
 	for _, to := range f.tos {
 		upstreams = append(upstreams, proxy.NewUpstream(to.addr))
@@ -73,19 +72,6 @@ func (f *packetFlags) start(r *mobius.Reactor, reusePort bool, log, access io.Wr
 		}
 	}
 	return d, nil
-}
-
-// leaveDescriptors lowers the number of clients, so that they cannot take all
-// descriptors: streams, the status page and the upstreams' names need some, too.
-// limit is how many there may be, 0 if that is not known.
-func (f *packetFlags) leaveDescriptors(limit uint64, log *slog.Logger) {
-	most := limit - limit/4
-	if limit == 0 || uint64(f.clients) <= most {
-		return
-	}
-	log.Warn("--udp-clients is lowered: each takes a descriptor; raise the limit (ulimit -n) for more",
-		"from", f.clients, "to", most, "descriptors", limit)
-	f.clients = int(most)
 }
 
 // Of clients that are forgotten packetLog writes logBurst lines a second at the

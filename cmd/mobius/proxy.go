@@ -52,6 +52,10 @@ func parseProxyFlags(args []string, out io.Writer) (*proxyFlags, error) {
 		"cut connections on which nothing moved either way for this long; 0 is never")
 	set.DurationVar(&o.HalfClosedTimeout, "half-closed-timeout", proxy.DefaultHalfClosedTimeout,
 		"once one side has ended its stream, cut the connection when the other\nhas moved nothing for this long; 0 is never")
+	set.IntVar(&o.MaxSessions, "clients", 0,
+		"serve at most `N` connections at a time, each of which takes two\n"+
+			"descriptors, and no more of these than three quarters of what there may\n"+
+			"be (ulimit -n); others are reset and counted (default: as many as that)")
 	set.BoolVar(&o.ReusePort, "reuseport", false, "with several loops: a listening socket for each (SO_REUSEPORT)")
 	set.BoolVar(&f.accessLog, "access-log", false, "write a line per connection that ended, and per client of udp://")
 	f.packetFlags.register(set)
@@ -73,6 +77,9 @@ func (f *proxyFlags) check() (err error) {
 		if *d == 0 {
 			*d = -1
 		}
+	}
+	if o.MaxSessions < 0 {
+		return usagef("--clients is %d, want 1 or more, or 0 for as many as there are descriptors for", o.MaxSessions)
 	}
 	if o.ConnectTimeout <= 0 {
 		return usagef("--connect-timeout is %v, want more than 0", o.ConnectTimeout)
@@ -220,6 +227,7 @@ func (n *running) listen(r *mobius.Reactor, log io.Writer) (err error) {
 	if n.f.accessLog {
 		access = log
 	}
+	n.f.leaveDescriptors(descriptorLimit(), lineLogger(log))
 	if len(n.f.streams.froms) > 0 {
 		if n.streams, err = n.f.newProxy(r, log); err != nil {
 			return err

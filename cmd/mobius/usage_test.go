@@ -82,6 +82,7 @@ func TestBadInput(t *testing.T) {
 		{`has nowhere to go: give --to tcp://HOST:PORT`, []string{"proxy", free, "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9"}},
 		{`has nobody to come from: give --listen tcp://`, []string{"proxy", "--listen=udp://127.0.0.1:0", "--to=udp://127.0.0.1:9", to}},
 		{"--udp-timeout is 0s", []string{"proxy", free, to, "--udp-timeout", "0"}},
+		{"--clients is -1", []string{"proxy", free, to, "--clients", "-1"}},
 		{"--udp-clients is 0", []string{"proxy", free, to, "--udp-clients", "0"}},
 		{"no host to connect to", []string{"proxy", "--listen=udp://127.0.0.1:0", "--to", "udp://:53"}},
 		{"address already in use", []string{"proxy", "--listen", udp, "--to", "udp://127.0.0.1:9"}},
