@@ -14,8 +14,9 @@ type Hold struct {
 
 	home       *Holds
 	prev, next *Hold // in the list of live holds, oldest first
+	link       *Hold // in a stack of released ones, or in the pool
 	released   atomic.Bool
-	link       *Hold // in the stack of released ones, or in the pool
+	dropped    bool // by the loop's goroutine
 }
 
 // An Evictor holds lent bytes.
@@ -30,7 +31,7 @@ type Evictor interface {
 // Release gives the bytes back. It may be called from any goroutine, once;
 // h must not be used afterwards.
 func (h *Hold) Release() {
-	if h.released.Swap(true) {
+	if h.dropped || h.released.Swap(true) {
 		panic("proactor: Hold released twice")
 	}
 	s := h.home
@@ -46,12 +47,22 @@ func (h *Hold) Release() {
 	}
 }
 
+// Drop is Release for the loop's goroutine, where it costs no atomic operation.
+func (h *Hold) Drop() {
+	if h.dropped || h.released.Load() {
+		panic("proactor: Hold released twice")
+	}
+	h.dropped = true
+	h.link, h.home.dropped = h.home.dropped, h
+}
+
 // Holds keeps account of a backend's holds: the live ones in the order in
 // which they were made, and those released but not yet collected. All methods
 // are for the loop's goroutine; only [Hold.Release] is not.
 type Holds struct {
 	wake       func()
 	returned   atomic.Pointer[Hold] // a stack; emptied as a whole, so no node comes back while in use
+	dropped    *Hold                // a stack of those that the loop's goroutine has released
 	wanted     atomic.Bool          // a Release shall wake the loop
 	head, tail *Hold
 	unasked    *Hold // from here on Evict has not been called
@@ -75,7 +86,10 @@ func (s *Holds) New(bytes []byte, buffer uint32, owner Evictor) *Hold {
 	}
 	h.Bytes, h.Buffer, h.Owner = bytes, buffer, owner
 	h.link, h.next = nil, nil
-	h.released.Store(false)
+	h.dropped = false
+	if h.released.Load() {
+		h.released.Store(false)
+	}
 	h.prev = s.tail
 	if s.tail == nil {
 		s.head = h
@@ -103,10 +117,16 @@ func (s *Holds) Want(wake bool) {
 // Collect takes back all holds released so far: back is told each, with Bytes
 // and Buffer as they were, before h goes back to the pool.
 func (s *Holds) Collect(back func(h *Hold)) {
-	if s.returned.Load() == nil {
-		return
+	h := s.dropped
+	s.dropped = nil
+	s.collect(h, back)
+	if s.returned.Load() != nil {
+		s.collect(s.returned.Swap(nil), back)
 	}
-	for h := s.returned.Swap(nil); h != nil; {
+}
+
+func (s *Holds) collect(h *Hold, back func(h *Hold)) {
+	for h != nil {
 		next := h.link
 		s.unlink(h)
 		back(h)
@@ -119,7 +139,7 @@ func (s *Holds) Collect(back func(h *Hold)) {
 // Oldest returns the oldest hold that has neither been asked to come back nor
 // released, nil if there is none.
 func (s *Holds) Oldest() *Hold {
-	for s.unasked != nil && s.unasked.released.Load() {
+	for s.unasked != nil && (s.unasked.dropped || s.unasked.released.Load()) {
 		s.unasked = s.unasked.next
 	}
 	return s.unasked

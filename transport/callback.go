@@ -85,7 +85,7 @@ func (c *Conn) delivered() {
 	hold, kept := t.hold, t.kept
 	*t = lent{}
 	if hold != nil { // no Write has taken it over
-		hold.Release()
+		hold.Drop()
 	}
 	if kept != nil {
 		kept.hold = nil

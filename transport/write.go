@@ -282,7 +282,7 @@ func (c *Conn) consume(n int) {
 func (c *Conn) drop(s *segment) {
 	switch s.kind {
 	case held:
-		s.hold.Release()
+		s.hold.Drop()
 	case owned:
 		if s.pins > 0 {
 			s.gone = true

@@ -46,10 +46,11 @@ func TestAcceptThatNamesAForeignDescriptor(t *testing.T) {
 
 // accepting1 returns the slot of the first accept.
 func accepting1(b *Backend) *slot {
-	for i := range b.slots.table {
-		if s := &b.slots.table[i]; s.role == accepting && s.op != nil {
-			return s
+	var first *slot
+	b.slots.each(func(s *slot) {
+		if s.role == accepting && s.op != nil && first == nil {
+			first = s
 		}
-	}
-	return nil
+	})
+	return first
 }

@@ -61,7 +61,7 @@ const maxTries = 100
 // it has not completed: so it is while the kernel hands it to a worker thread.
 func (b *Backend) cancelMissed(user uint64) {
 	i := uint32(user)
-	if int(i) >= len(b.slots.table) {
+	if i >= b.slots.made {
 		return
 	}
 	s := b.slots.at(i)

@@ -98,16 +98,15 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		b.completeRelay(op)
 	}
 	if i := op.B.Slot; i != noSlot {
-		e := b.Lookup(op.Handle)
+		e, s := b.Lookup(op.Handle), b.slots.at(i)
 		e.Busy--
 		if invariant.Enabled {
-			vacate(e, b.slots.at(i).role)
+			vacate(e, s.role)
 		}
-		s := b.slots.at(i)
 		b.dropLetter(s)
 		b.leaveLane(s)
 		b.leaveOutbox(e, s)
-		b.slots.give(i)
+		b.slots.give(s)
 	}
 	if op.Kind == proactor.OpSend {
 		b.after.pin = op.Pin

@@ -100,7 +100,7 @@ func TestSendToAHalfClosedPeerStartsNoThread(t *testing.T) {
 func waitsForRoom(b *Backend, op *proactor.Op) bool {
 	s := b.slots.at(op.B.Slot)
 	if op.Kind == proactor.OpRelay {
-		s = b.slots.at(s.relay.dst)
+		s = s.relay.sink
 	}
 	return s.armed && s.poll
 }

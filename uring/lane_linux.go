@@ -46,17 +46,17 @@ func (b *Backend) enterLane(op *proactor.Op, s *slot) bool {
 		b.lanes = map[way]*lane{}
 	}
 	b.lanes[w] = l
-	s.lane = l
+	s.laned = true
 	return true
 }
 
 // leaveLane lets the next op go once that of s has ended, if it had a lane.
 func (b *Backend) leaveLane(s *slot) {
-	l := s.lane
-	if l == nil {
+	if !s.laned {
 		return
 	}
-	s.lane = nil
+	s.laned = false
+	l := b.lanes[wayOf(s.op)]
 	op := l.queue.Pop()
 	if op == nil {
 		delete(b.lanes, l.way)
@@ -64,6 +64,6 @@ func (b *Backend) leaveLane(s *slot) {
 		l.next, b.idleLanes = b.idleLanes, l
 		return
 	}
-	b.slots.at(op.B.Slot).lane = l
+	b.slots.at(op.B.Slot).laned = true
 	b.arm(op)
 }

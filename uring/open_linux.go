@@ -202,8 +202,7 @@ func (b *Backend) bury(c CQE) {
 
 // dropOps makes every op its owner's again, without completing it.
 func (b *Backend) dropOps() {
-	for i := range b.slots.table {
-		s := &b.slots.table[i]
+	b.slots.each(func(s *slot) {
 		if s.role == drawing {
 			s.relay.putPipe()
 		}
@@ -211,7 +210,7 @@ func (b *Backend) dropOps() {
 		if s.op != nil {
 			b.drop(s.op)
 		}
-	}
+	})
 	for op := b.finished.Pop(); op != nil; op = b.finished.Pop() {
 		b.drop(op)
 	}
@@ -246,6 +245,6 @@ func (b *Backend) dispose() (err error) {
 	if b.ring != nil {
 		err = errors.Join(err, b.ring.Close())
 	}
-	runtime.KeepAlive(b.slots.table)
+	runtime.KeepAlive(b.slots.chunks)
 	return err
 }

@@ -7,24 +7,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
 // draw asks the source for more: by a receive, or for bulk by a poll.
 func (r *relay) draw(s *slot) {
 	b := r.b
-	if r.op.Relay.Window > 0 && r.window() == 0 {
+	if r.x.Window > 0 && r.window() == 0 {
 		r.sourceEnded(nil, proactor.NoSide)
 		return
 	}
-	fd := int(r.op.Handle.Index())
+	fd := int(r.from)
 	if r.polls() {
 		if !r.empty() {
 			return // the ways do not mix
 		}
 		if e := r.entry(); e != nil {
-			b.launch(s, kindOp, r.src)
+			b.launch(s, kindOp)
 			e.PrepPoll(fd, unix.POLLIN, s.user)
 		}
 		return
@@ -40,7 +39,7 @@ func (r *relay) draw(s *slot) {
 	if e == nil {
 		return
 	}
-	b.launch(s, kindRecv+uint64(s.class), r.src)
+	b.launch(s, kindRecv+uint64(s.class))
 	group := b.pools[s.class].ring.Group()
 	if w := r.window(); w > 0 || !b.choice.multishotRecv {
 		e.PrepRecvSelect(fd, group, uint32(min(w, 1<<30)), s.user)
@@ -52,7 +51,7 @@ func (r *relay) draw(s *slot) {
 // polls reports whether the source is polled rather than received from: for bulk, and
 // if it is no socket.
 func (r *relay) polls() bool {
-	return r.policy.Bulk() || r.b.Lookup(r.op.Handle).Kind == sys.Other
+	return r.policy.Bulk() || r.polled
 }
 
 func (r *relay) entry() *SQE {
@@ -81,7 +80,7 @@ func (r *relay) drawn(c CQE, more bool) {
 
 // received takes what a receive has lent.
 func (r *relay) received(c CQE, more bool) {
-	b, s := r.b, r.b.slots.at(r.src)
+	b, s := r.b, r.source
 	if c.Res <= 0 {
 		switch {
 		case more:
@@ -112,9 +111,9 @@ func (r *relay) received(c CQE, more bool) {
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
 	}
-	if r.round != b.stats.Enters { // what came in one turn counts as one piece
+	if round := uint32(b.stats.Enters); r.round != round { // what came in one turn counts as one piece
 		r.policy.Saw(r.burst)
-		r.round, r.burst = b.stats.Enters, 0
+		r.round, r.burst = round, 0
 	}
 	r.burst += n
 	r.read += int64(n)
@@ -137,16 +136,16 @@ func (r *relay) pour(s *slot) {
 	}
 	r.b.prompt = r.b.prompt || r.pipe == nil
 	switch {
-	case r.head < len(r.op.Relay.Head):
-		p := r.op.Relay.Head[r.head:]
-		if r.plainSink() {
+	case r.head < len(r.x.Head):
+		p := r.x.Head[r.head:]
+		if r.plain {
 			r.write(p)
 		} else if e := r.entry(); e != nil {
-			r.b.launch(s, kindOp, r.dst)
+			r.b.launch(s, kindOp)
 			r.asked = min(len(p), r.budget(), maxSend)
-			e.PrepSend(int(r.op.Relay.Dst.Index()), p[:r.asked], sendFlags, s.user)
+			e.PrepSend(int(r.to), p[:r.asked], sendFlags, s.user)
 		}
-	case r.queued > 0 && r.plainSink():
+	case r.queued > 0 && r.plain:
 		r.write(r.pieces[r.first].data)
 	case r.queued > 0:
 		r.send(s)
@@ -161,9 +160,9 @@ func (r *relay) send(s *slot) {
 	if e == nil {
 		return
 	}
-	b, fd, left := r.b, int(r.op.Relay.Dst.Index()), r.budget()
-	b.launch(s, kindOp, r.dst)
-	if r.first == len(r.pieces)-1 {
+	b, fd, left := r.b, int(r.to), r.budget()
+	b.launch(s, kindOp)
+	if int(r.first) == len(r.pieces)-1 {
 		p := r.pieces[r.first].data
 		r.asked = min(len(p), left)
 		e.PrepSend(fd, p[:r.asked], sendFlags, s.user)
@@ -171,7 +170,7 @@ func (r *relay) send(s *slot) {
 		return
 	}
 	c, n := b.cell(), 0
-	for i := r.first; i < len(r.pieces) && n < cellVectors && left > 0; i++ {
+	for i := int(r.first); i < len(r.pieces) && n < cellVectors && left > 0; i++ {
 		p := r.pieces[i].data
 		p = p[:min(len(p), left)]
 		c.vectors[n].Set(p)
@@ -184,7 +183,7 @@ func (r *relay) send(s *slot) {
 
 // poured handles a result of the sink's side.
 func (r *relay) poured(c CQE, more bool) {
-	s := r.b.slots.at(r.dst)
+	s := r.sink
 	switch {
 	case s.poll && c.Res == -int32(unix.ETIME):
 		s.promise()
@@ -197,7 +196,7 @@ func (r *relay) poured(c CQE, more bool) {
 			r.leave(err, proactor.Sink)
 		}
 	case s.poll:
-		if !r.b.room(s, r.op.Relay.Dst, c.Res, more) {
+		if !r.b.room(s, r.x.Dst, c.Res, more) {
 			return
 		}
 	default:
@@ -214,7 +213,7 @@ func (r *relay) poured(c CQE, more bool) {
 // took accounts for n bytes of Head or of pieces that the sink has.
 func (r *relay) took(n int) {
 	r.progress(n, &r.b.stats.RelayCopied)
-	if rest := len(r.op.Relay.Head) - r.head; rest > 0 {
+	if rest := len(r.x.Head) - r.head; rest > 0 {
 		r.head += n
 		return
 	}
@@ -227,15 +226,15 @@ func (r *relay) took(n int) {
 		}
 		n -= len(p.data)
 		if p.hold != nil {
-			p.hold.Release()
+			p.hold.Drop()
 		}
 		*p = piece{}
 		r.first++
 	}
-	switch {
-	case r.first == len(r.pieces):
+	switch first := int(r.first); {
+	case first == len(r.pieces):
 		r.pieces, r.first = r.pieces[:0], 0
-	case r.first >= 64 && r.first*2 >= len(r.pieces):
+	case first >= 64 && first*2 >= len(r.pieces):
 		r.pieces, r.first = r.pieces[:copy(r.pieces, r.pieces[r.first:])], 0
 	}
 }
@@ -248,7 +247,7 @@ func (r *relay) Evict(h *proactor.Hold) {
 			r.pieces[i].back = true
 		}
 	}
-	if s := r.b.slots.at(r.dst); s.armed && !s.poll {
+	if s := r.sink; s.armed && !s.poll {
 		r.evicted = true
 		r.b.cancelSlot(s)
 		return

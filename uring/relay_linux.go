@@ -24,27 +24,37 @@ import (
 // The way changes only when nothing is between source and sink. At most one
 // submission of each side is in flight, and pump, called after each result, is the
 // one place that decides what comes next.
+//
+// With thousands of relays each cache line that a result touches is a miss. So this
+// is three of them, with what never changes copied from where it lies
+// elsewhere, and the slots are one each.
 type relay struct {
-	b        *Backend
-	op       *proactor.Op
-	src, dst uint32 // slots
+	b            *Backend
+	op           *proactor.Op
+	x            *proactor.Relay // op's
+	source, sink *slot
+	pieces       []piece // read, not sent, in order
 
-	head   int     // bytes of Head that were sent
-	pieces []piece // read, not sent, in order
-	first  int     // of pieces: those before it are sent
-	queued int     // bytes in pieces
-	asked  int     // bytes that the send in flight was given
-	pipe   *splice.Pipe
-	policy splice.Policy
-	burst  int    // bytes received in the turn round
-	round  uint64 // Stats.Enters then
-	read   int64  // bytes read since Submit
+	first    int32  // of pieces: those before it are sent
+	round    uint32 // Stats.Enters, when burst was counted
+	burst    int    // bytes received in that turn
+	queued   int    // bytes in pieces
+	asked    int    // bytes that the send in flight was given
+	read     int64  // bytes read since Submit
+	head     int    // bytes of Head that were sent
+	from, to int32  // descriptors
 
+	policy  splice.Policy
 	phase   relayPhase
-	err     error // why it ends
 	side    proactor.Side
 	stalled bool // in Backend.stalled
 	evicted bool // some piece that is being sent has been asked back
+	polled  bool // the source is no socket: it is polled and read
+	plain   bool // the sink is no socket: it is written to
+
+	pipe *splice.Pipe
+	err  error    // why it ends
+	own  [1]piece // where pieces begin: most relays never have two
 }
 
 // A relayPhase is where a relay is.
@@ -112,21 +122,23 @@ func (b *Backend) submitRelay(op *proactor.Op) {
 		r = &relay{}
 		x.B = r
 	}
-	*r = relay{b: b, op: op, pieces: r.pieces[:0]}
+	pieces := r.pieces[:0]
+	if cap(pieces) == 0 {
+		pieces = r.own[:0]
+	}
+	*r = relay{b: b, op: op, x: x, pieces: pieces, from: int32(op.Handle.Index()), to: int32(x.Dst.Index()),
+		polled: from.Kind == sys.Other, plain: to.Kind == sys.Other}
 	from.Busy++
 	to.Busy++
 	if invariant.Enabled {
 		occupy(from, op, drawing)
 		occupy(to, op, pouring)
 	}
-	var s, d *slot
-	r.src, _ = b.slots.take(op, drawing)
-	r.dst, d = b.slots.take(op, pouring)
-	s = b.slots.at(r.src)
-	s.relay, d.relay = r, r
-	s.class = b.classOf(from)
-	s.wanted = s.class
-	op.B.Slot = r.src
+	r.source, r.sink = b.slots.take(op, drawing), b.slots.take(op, pouring)
+	r.source.relay, r.sink.relay = r, r
+	r.source.class = b.classOf(from)
+	r.source.wanted = r.source.class
+	op.B.Slot = r.source.number()
 	r.pump()
 }
 
@@ -155,7 +167,7 @@ func (r *relay) sourceEnded(err error, side proactor.Side) {
 
 // pump does what can be done now, and ends the relay if nothing is left to do.
 func (r *relay) pump() {
-	source, sink := r.b.slots.at(r.src), r.b.slots.at(r.dst)
+	source, sink := r.source, r.sink
 	if r.phase < leaving && !sink.armed && !r.empty() {
 		r.pour(sink)
 	}
@@ -165,7 +177,7 @@ func (r *relay) pump() {
 			r.draw(source)
 		}
 	case leaving:
-		r.pumpLeaving(source, sink)
+		r.pumpLeaving()
 		return
 	case over:
 		return
@@ -176,10 +188,11 @@ func (r *relay) pump() {
 }
 
 // empty reports whether the sink has all there is.
-func (r *relay) empty() bool { return r.queued == 0 && r.pipe == nil && r.head == len(r.op.Relay.Head) }
+func (r *relay) empty() bool { return r.queued == 0 && r.pipe == nil && r.head == len(r.x.Head) }
 
 // pumpLeaving waits until both sides have let go.
-func (r *relay) pumpLeaving(source, sink *slot) {
+func (r *relay) pumpLeaving() {
+	source, sink := r.source, r.sink
 	if r.op.B.Where != nil {
 		r.op.B.Where.Remove(r.op)
 	}
@@ -199,7 +212,7 @@ func (r *relay) pumpLeaving(source, sink *slot) {
 // finish ends the op: it completes in this Poll or the next.
 func (r *relay) finish() {
 	r.phase = over
-	r.op.Relay.Side, r.op.Relay.Rest = r.side, r.rest()
+	r.x.Side, r.x.Rest = r.side, r.rest()
 	r.b.finish(r.op, 0, r.err)
 }
 
@@ -238,7 +251,7 @@ func (b *Backend) completeRelay(op *proactor.Op) {
 	if invariant.Enabled {
 		*descriptorOf(e).direction(pouring) = nil
 	}
-	b.slots.give(r.dst)
+	b.slots.give(r.sink)
 }
 
 // progress notes that the sink took n bytes.
@@ -247,14 +260,14 @@ func (r *relay) progress(n int, counter *uint64) {
 	if !b.ticking {
 		b.clock, b.ticking = b.Now(), true
 	}
-	r.op.Relay.Last.Store(int64(b.clock))
-	r.op.Relay.Moved.Add(int64(n))
+	r.x.Last.Store(int64(b.clock))
+	r.x.Moved.Add(int64(n))
 	*counter += uint64(n)
 	b.moved = true
 }
 
 func (r *relay) budget() int {
-	if n := r.op.Relay.Budget; n > 0 {
+	if n := r.x.Budget; n > 0 {
 		return n
 	}
 	return defaultBudget
@@ -262,10 +275,10 @@ func (r *relay) budget() int {
 
 // window returns how many bytes may still be read, 0 if there is no bound.
 func (r *relay) window() int64 {
-	if r.op.Relay.Window <= 0 {
+	if r.x.Window <= 0 {
 		return 0
 	}
-	return max(r.op.Relay.Window-r.read, 0)
+	return max(r.x.Window-r.read, 0)
 }
 
 // stall has pump called again in the next round, when there is room in the

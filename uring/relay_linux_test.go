@@ -141,11 +141,11 @@ func TestRelayGivesPipesBack(t *testing.T) {
 
 // pipes2 returns the relays that have a pipe.
 func (b *Backend) pipes2() (out []*relay) {
-	for i := range b.slots.table {
-		if r := b.slots.table[i].relay; r != nil && r.pipe != nil && b.slots.table[i].op != nil {
+	b.slots.each(func(s *slot) {
+		if r := s.relay; r != nil && r.pipe != nil && s.op != nil {
 			out = append(out, r)
 		}
-	}
+	})
 	return out
 }
 

@@ -24,7 +24,7 @@ func (r *relay) fill() {
 		return
 	}
 	r.pipe = pipe
-	n, errno := pipe.Fill(int(r.op.Handle.Index()), limit)
+	n, errno := pipe.Fill(int(r.from), limit)
 	switch {
 	case n > 0:
 		r.read += int64(n)
@@ -47,11 +47,11 @@ func (r *relay) fill() {
 // spliced. What is no socket is read here; sockets are received from.
 func (r *relay) copyIn(limit int) {
 	r.policy.Refused()
-	if r.b.Lookup(r.op.Handle).Kind != sys.Other {
+	if !r.polled {
 		return
 	}
 	p := make([]byte, min(limit, relayQueue/4))
-	n, errno := sys.Read(int(r.op.Handle.Index()), sys.Other, p)
+	n, errno := sys.Read(int(r.from), sys.Other, p)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	case errno != 0:
@@ -68,8 +68,8 @@ func (r *relay) copyIn(limit int) {
 // drain moves what is in the pipe to the sink, and waits for that if it takes
 // no more.
 func (r *relay) drain() {
-	n, errno := r.pipe.Drain(int(r.op.Relay.Dst.Index()), r.pipe.Len())
-	r.b.slots.at(r.dst).took(n)
+	n, errno := r.pipe.Drain(int(r.to), r.pipe.Len())
+	r.sink.took(n)
 	if n > 0 {
 		r.progress(n, &r.b.stats.Spliced)
 	}
@@ -92,20 +92,17 @@ func (r *relay) drain() {
 
 // awaitSink polls until the sink takes bytes.
 func (r *relay) awaitSink() {
-	s := r.b.slots.at(r.dst)
+	s := r.sink
 	s.wait = true
 	if e := r.entry(); e != nil {
-		r.b.launch(s, kindOp, r.dst)
-		r.b.prepareRoom(s, e, r.op.Relay.Dst)
+		r.b.launch(s, kindOp)
+		r.b.prepareRoom(s, e, r.x.Dst)
 	}
 }
 
-// plainSink reports whether the sink is no socket.
-func (r *relay) plainSink() bool { return r.b.Lookup(r.op.Relay.Dst).Kind == sys.Other }
-
 // write writes p to a sink that is no socket.
 func (r *relay) write(p []byte) {
-	n, errno := sys.Write(int(r.op.Relay.Dst.Index()), sys.Other, p[:min(len(p), r.budget())])
+	n, errno := sys.Write(int(r.to), sys.Other, p[:min(len(p), r.budget())])
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	case errno != 0:
@@ -114,7 +111,7 @@ func (r *relay) write(p []byte) {
 	default:
 		r.took(n)
 	}
-	if n < len(p) || r.head < len(r.op.Relay.Head) || r.queued > 0 {
+	if n < len(p) || r.head < len(r.x.Head) || r.queued > 0 {
 		r.awaitSink()
 	}
 }

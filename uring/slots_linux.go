@@ -52,74 +52,95 @@ const (
 	minding    // an OpChild
 )
 
-// A slot is one submission at a time on behalf of an op.
+// A slot is one submission at a time on behalf of an op. It fills a cache line:
+// with thousands of streams each line that a completion touches is a miss.
 type slot struct {
-	op         *proactor.Op
-	relay      *relay  // of drawing and pouring
-	lane       *lane   // posting to a unix socket: what the kernel gets one of at a time
-	letter     *letter // posting, sending with a Msg: what goes beside the bytes
-	user       uint64  // user data of the latest arming
-	generation uint32
-	next       uint32 // in the list of free slots
-	role       role
-	armed      bool            // the kernel has it, or will with the next enter: a last completion will come
-	poll       bool            // sending, posting, pouring: what is armed is a poll for room, not a send
-	wait       bool            // sending, posting, pouring: the descriptor takes no more now; poll before the next send
-	told       bool            // sending, pouring: room was promised since the last send
-	misses     uint8           // sending, pouring: promises in a row of which nothing came
-	first      bool            // posting: its outbox waits for its end
-	hungry     bool            // receiving, collecting, drawing: it starved, and has got nothing since
-	canceling  bool            // a cancel has been prepared for this arming
-	tries      uint8           // cancels for this arming that found nothing
-	class      uint8           // receiving: where the buffers come from
-	wanted     uint8           // the class to take at the next arming
-	retries    uint8           // receiving, drawing: pieces of this arming behind which the kernel saw more
-	streak     int8            // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
-	ready      proactor.Events // polling: what was seen
-	vector     int32           // sending: how many of op.Bufs are done, and how many bytes of the one after (-1: Buf)
-	skip       int
+	op     *proactor.Op
+	relay  *relay  // of drawing and pouring
+	letter *letter // posting, sending with a Msg: what goes beside the bytes
+	user   uint64  // user data of the latest arming; its lower half is the slot's number from the first use on
+	skip   int     // sending: how many bytes are done of the piece that vector names
+
+	vector    int32  // sending: how many of op.Bufs are done; -1: Buf is not
+	next      uint32 // in the list of free slots: the number of the next one + 1
+	role      role
+	armed     bool            // the kernel has it, or will with the next enter: a last completion will come
+	poll      bool            // sending, posting, pouring: what is armed is a poll for room, not a send
+	wait      bool            // sending, posting, pouring: the descriptor takes no more now; poll before the next send
+	told      bool            // sending, pouring: room was promised since the last send
+	misses    uint8           // sending, pouring: promises in a row of which nothing came
+	first     bool            // posting: its outbox waits for its end
+	laned     bool            // posting to a unix socket: it is the one of its lane that the kernel has
+	hungry    bool            // receiving, collecting, drawing: it starved, and has got nothing since
+	canceling bool            // a cancel has been prepared for this arming
+	tries     uint8           // cancels for this arming that found nothing
+	class     uint8           // receiving: where the buffers come from
+	wanted    uint8           // the class to take at the next arming
+	retries   uint8           // receiving, drawing: pieces of this arming behind which the kernel saw more
+	streak    int8            // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
+	ready     proactor.Events // polling: what was seen
 }
 
-// slots is the table. It may move when it grows: the kernel knows numbers only.
+// number is the slot's place in the table.
+func (s *slot) number() uint32 { return uint32(s.user) }
+
+// slotChunk is how many slots are made at a time: 32 KiB.
+const slotChunk = 512
+
+// slots is the table. It grows by chunks: slots stay where they are, and a larger
+// table leaves no smaller one behind, of which all that were before take four times
+// the memory of the last.
 type slots struct {
-	table []slot
-	free  uint32 // first free slot + 1
-	used  int
+	chunks []*[slotChunk]slot
+	made   uint32 // slots that were used once
+	free   uint32 // number of the first free slot + 1
+	used   int
 }
 
-func (t *slots) at(i uint32) *slot { return &t.table[i] }
+func (t *slots) at(i uint32) *slot { return &t.chunks[i/slotChunk][i%slotChunk] }
 
 // take gives op a slot.
-func (t *slots) take(op *proactor.Op, r role) (uint32, *slot) {
-	if t.free == 0 {
-		t.table = append(t.table, slot{next: 0})
-		t.free = uint32(len(t.table))
+func (t *slots) take(op *proactor.Op, r role) *slot {
+	var s *slot
+	if t.free != 0 {
+		s = t.at(t.free - 1)
+		t.free = s.next
+	} else {
+		if t.made%slotChunk == 0 {
+			t.chunks = append(t.chunks, new([slotChunk]slot))
+		}
+		s = t.at(t.made)
+		s.user = userData(0, 0, t.made)
+		t.made++
 	}
-	i := t.free - 1
-	s := &t.table[i]
-	t.free = s.next
-	*s = slot{op: op, role: r, generation: s.generation}
+	*s = slot{op: op, role: r, user: s.user}
 	t.used++
-	return i, s
+	return s
 }
 
-// give takes slot i back. Its generation moves on with the next arming.
-func (t *slots) give(i uint32) {
-	s := &t.table[i]
-	s.op, s.role = nil, noRole
+// give takes a slot back. Its generation moves on with the next arming.
+func (t *slots) give(s *slot) {
+	s.op, s.relay, s.role = nil, nil, noRole
 	s.next = t.free
-	t.free = i + 1
+	t.free = s.number() + 1
 	t.used--
 }
 
 // find returns the slot that a completion is for, nil if that has moved on.
 func (t *slots) find(user uint64) *slot {
 	i := uint32(user)
-	if int(i) >= len(t.table) {
+	if i >= t.made {
 		return nil
 	}
-	if s := &t.table[i]; s.armed && s.user == user {
+	if s := t.at(i); s.armed && s.user == user {
 		return s
 	}
 	return nil
+}
+
+// each calls f for every slot that was used once.
+func (t *slots) each(f func(*slot)) {
+	for i := range t.made {
+		f(t.at(i))
+	}
 }

@@ -41,8 +41,8 @@ func (b *Backend) Submit(op *proactor.Op) {
 		}
 	}
 	e.Busy++
-	i, s := b.slots.take(op, r)
-	op.B.Slot = i
+	s := b.slots.take(op, r)
+	op.B.Slot = s.number()
 	if invariant.Enabled {
 		occupy(e, op, r)
 	}
@@ -122,15 +122,14 @@ func (b *Backend) arm(op *proactor.Op) {
 	case collecting:
 		kind = b.collectKind(op)
 	}
-	b.launch(s, kind, op.B.Slot)
+	b.launch(s, kind)
 	b.prepare(op, s, e)
 }
 
-// launch begins a new arming of slot i, whose user data the entry gets.
-func (b *Backend) launch(s *slot, kind uint64, i uint32) {
-	s.generation++
+// launch begins a new arming of a slot, whose user data the entry gets.
+func (b *Backend) launch(s *slot, kind uint64) {
 	s.armed, s.canceling, s.poll, s.tries, s.retries = true, false, false, 0, 0
-	s.user = userData(kind, s.generation, i)
+	s.user = userData(kind, uint32(s.user>>32)+1, s.number())
 	b.inflight++
 }
 
