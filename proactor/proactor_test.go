@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"slices"
 	"testing"
 	"unsafe"
 )
@@ -134,9 +135,50 @@ func TestHoldsEvictOldestOnce(t *testing.T) {
 	}
 	if allocs := testing.AllocsPerRun(100, func() {
 		s.New(nil, 3, keep).Release()
+		s.New(nil, 4, keep).Drop()
 		s.Collect(func(*Hold) {})
 	}); allocs != 0 {
-		t.Errorf("%v allocations per hold, want 0", allocs)
+		t.Errorf("%v allocations per two holds, want 0", allocs)
+	}
+}
+
+// A hold that the loop's goroutine has dropped is asked for no more, comes
+// back with the others, and is dropped or released once.
+func TestDroppedHolds(t *testing.T) {
+	var s Holds
+	s.Init(func() { t.Error("woken") })
+	s.Want(true)
+	asked := 0
+	keep := evictFunc(func(*Hold) { asked++ })
+	a, b, c := s.New([]byte("a"), 1, keep), s.New([]byte("b"), 2, keep), s.New([]byte("c"), 3, keep)
+	a.Drop()
+	if s.Oldest() != b || s.Len() != 3 {
+		t.Errorf("the oldest is %v, of %d", s.Oldest(), s.Len())
+	}
+	b.Drop()
+	s.Want(false)
+	c.Release()
+	for name, again := range map[string]func(){"Drop, Drop": a.Drop, "Drop, Release": b.Release, "Release, Drop": c.Drop} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s of one hold went unnoticed", name)
+				}
+			}()
+			again()
+		}()
+	}
+	if s.Evict() || asked != 0 {
+		t.Error("a hold that is on its way back was asked for")
+	}
+	var back []uint32
+	s.Collect(func(h *Hold) { back = append(back, h.Buffer) })
+	slices.Sort(back)
+	if !slices.Equal(back, []uint32{1, 2, 3}) || s.Len() != 0 {
+		t.Errorf("back %v, %d live", back, s.Len())
+	}
+	if h := s.New(nil, 4, keep); s.Oldest() != h {
+		t.Error("a hold that is used again counts as dropped")
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *Session) connectDone(err error) {
 // Prefix sets what the upstream is sent before anything of the client's, once
 // this attempt is connected: a PROXY header, say. For dialers. The session owns
 // p from now on.
-func (s *Session) Prefix(p []byte) { s.prefix = p }
+func (s *Session) Prefix(p []byte) { s.up.relay.Head = p }
 
 // Connected is a dialer's success. The session owns h from now on.
 func (s *Session) Connected(h proactor.Handle) {
@@ -106,7 +106,7 @@ func (s *Session) dial() {
 		s.refused()
 		return
 	}
-	s.upstream, s.prefix = next, nil
+	s.upstream, s.up.relay.Head = next, nil
 	s.since = s.w.l.Now()
 	s.arm(s.w.p.o.ConnectTimeout)
 	s.w.p.o.Dial.Dial(s)

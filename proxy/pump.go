@@ -44,8 +44,8 @@ func (s *Session) secureServer() {
 	if s.pump == nil {
 		s.pump = &pump{}
 	}
-	h, head := s.server, s.prefix
-	s.server, s.prefix = 0, nil
+	h, head := s.server, s.up.relay.Head
+	s.server, s.up.relay.Head = 0, nil
 	s.pump.server = s.newEnd(Server, h, s.upstream.layer, head, nil)
 }
 

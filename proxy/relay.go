@@ -9,7 +9,8 @@ import (
 )
 
 // A pipe is one direction of a session. The first one's op connects to the
-// upstream before it relays: the two are never active at once.
+// upstream before it relays: the two are never active at once, and its relay's Head is
+// what the dialer wants to send first.
 type pipe struct {
 	op      proactor.Op
 	relay   proactor.Relay
@@ -59,13 +60,13 @@ func (s *Session) relay() {
 		s.join()
 		return
 	}
-	head := s.prefix
+	head := s.up.relay.Head
 	if head == nil {
 		head = s.admitted
 	} else {
 		head = append(head[:len(head):len(head)], s.admitted...)
 	}
-	s.prefix, s.admitted = nil, nil
+	s.admitted = nil
 	s.w.l.Submit(s.up.prepare((*upward)(s), s.client, s.server, head))
 	s.w.l.Submit(s.down.prepare((*downward)(s), s.server, s.client, nil))
 	s.armLater(s.w.p.o.IdleTimeout)

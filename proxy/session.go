@@ -11,20 +11,22 @@ import (
 // A Session is one proxied connection: a client's socket, an upstream's, and
 // the two relays between them. It lives on one loop, and all its methods are for
 // that loop's goroutine. Stages must not use it after its end.
+//
+// The order of the fields puts what each turn of a relay writes, in up and in
+// down, in one cache line each. A test watches over that, and over the size.
 type Session struct {
 	Value any // the filter's until it has decided, then the dialer's: for what they keep of a session
 
 	w        *worker
 	listener *listener
-	up, down pipe  // client to upstream, upstream to client
+	upstream *Upstream
 	pump     *pump // in place of the relays, if a side has a layer
+	up, down pipe  // client to upstream, upstream to client
 	timer    loop.Timer
 	client   proactor.Handle
 	server   proactor.Handle
 	peer     proactor.Address
-	upstream *Upstream
-	admitted []byte // read from the client by the filter; sent to the upstream first
-	prefix   []byte // what the dialer wants to send before that
+	admitted []byte // read from the client by the filter; sent to the upstream first, but for what the dialer sends
 	err      error
 	started  time.Duration // accept
 	since    time.Duration // start of the attempt, of relaying, or of half close
