@@ -19,6 +19,16 @@ func TestListenFDs(t *testing.T) {
 		{env: []string{"LISTEN_PID=x", "LISTEN_FDS=2", "A=b"}, bad: true},
 		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=-1", "A=b"}, bad: true},
 		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=99999999", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=99999999999999999999", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=0x2", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=2 ", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=", "A=b"}},
+		{env: []string{"LISTEN_PID=-42", "LISTEN_FDS=2", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=0", "LISTEN_FDS=2", "A=b"}, bad: true},
+		{env: []string{"LISTEN_PID=99999999999999999999", "LISTEN_FDS=2", "A=b"}, bad: true},
+		{env: []string{"LISTEN_FDS=2", "A=b"}},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=1", "A=b", "LISTEN_FDNAMES=one:two"}, bad: true},
+		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=0", "A=b", "LISTEN_FDNAMES=one"}, bad: true},
 		{env: []string{"LISTEN_PID=42", "LISTEN_FDS=2", "A=b", "LISTEN_FDNAMES=one"}, bad: true},
 	} {
 		got, rest, err := ListenFDs(c.env, 42)

@@ -1,6 +1,8 @@
 package mobius
 
 import (
+	"fmt"
+
 	"mobius/proactor"
 	"mobius/transport"
 	"mobius/transport/pipe"
@@ -12,7 +14,8 @@ import (
 // is done, and what is written to them directly still arrives; they become
 // O_NONBLOCK (fcntl(2)), also for those who share them. At the end of the input a
 // protocol that is no HalfCloser has its output flushed, and loses the
-// connection. (Twisted's StandardIO.)
+// connection. One that is closed is an error that wraps EBADF; one that is open for
+// the other direction only ends the transport with EBADF. (Twisted's StandardIO.)
 func (r *Reactor) Stdio(p Protocol) (Transport, error) { return r.stdio(p, 0, 1) }
 
 func (r *Reactor) stdio(p Protocol, in, out int) (Transport, error) {
@@ -27,12 +30,12 @@ func (r *Reactor) stdio(p Protocol, in, out int) (Transport, error) {
 		}
 		from, err := copyOf(l, in)
 		if err != nil {
-			return err
+			return fmt.Errorf("mobius: standard input, descriptor %d: %w", in, err)
 		}
 		to, err := copyOf(l, out)
 		if err != nil {
 			_ = l.Sockets().CloseFD(from)
-			return err
+			return fmt.Errorf("mobius: standard output, descriptor %d: %w", out, err)
 		}
 		t = pipe.Start(l, from, to, limits, p)
 		return nil

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"fmt"
 	"syscall"
 
 	"mobius/loop"
@@ -91,9 +92,11 @@ func adopt(l *loop.Loop, fd int, listening bool) (h proactor.Handle, local, peer
 	case !local.IsValid():
 		err = syscall.ENOTSOCK
 	case local.Kind() != proactor.TCP && local.Kind() != proactor.Unix:
-		err = syscall.EPROTONOSUPPORT
-	case listening != (refused == nil):
-		err = syscall.EINVAL
+		err = fmt.Errorf("the socket is for %v, want tcp or unix: %w", local.Kind(), syscall.EPROTONOSUPPORT)
+	case listening && refused != nil:
+		err = fmt.Errorf("the socket does not listen: %w", syscall.EINVAL)
+	case !listening && refused == nil:
+		err = fmt.Errorf("the socket listens: %w", syscall.EINVAL)
 	case !listening && !peer.IsValid():
 		err = syscall.ENOTCONN
 	}

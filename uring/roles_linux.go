@@ -21,6 +21,9 @@ func roleOf(op *proactor.Op, e *sys.Entry) role {
 	if op.Kind == proactor.OpConnect && op.Addr == nil {
 		return noRole
 	}
+	if oneWay(op, e) {
+		return noRole
+	}
 	if op.Kind == proactor.OpRecv && op.Msg != nil && e.Network == proactor.Unix && e.Kind == sys.Stream {
 		return unpacking
 	}
@@ -37,7 +40,10 @@ var roles = [...][proactor.OpWork + 1]role{
 }
 
 // unfit is the error of an op on a handle of another kind than it needs.
-func unfit(op *proactor.Op) error {
+func unfit(op *proactor.Op, e *sys.Entry) error {
+	if oneWay(op, e) {
+		return unix.EBADF // as read(2) and write(2) say
+	}
 	switch op.Kind {
 	case proactor.OpRecvFrom, proactor.OpSendTo:
 		return unix.ENOTSOCK
@@ -45,6 +51,12 @@ func unfit(op *proactor.Op) error {
 		return unix.ECHILD
 	}
 	return proactor.ErrUnsupported
+}
+
+// oneWay reports whether op goes in the direction that e was not opened for: a
+// poll would wait for ever.
+func oneWay(op *proactor.Op, e *sys.Entry) bool {
+	return op.Kind == proactor.OpRecv && e.NoRead || op.Kind == proactor.OpSend && e.NoWrite
 }
 
 // A descriptor is what this backend remembers of a descriptor number, in

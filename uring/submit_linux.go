@@ -32,7 +32,7 @@ func (b *Backend) Submit(op *proactor.Op) {
 		b.finish(op, 0, proactor.ErrClosed)
 		return
 	case r == noRole:
-		b.finish(op, 0, unfit(op))
+		b.finish(op, 0, unfit(op, e))
 		return
 	case r == collecting:
 		if err := e.CollectWith(op.Msg); err != nil {

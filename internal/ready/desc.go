@@ -97,6 +97,10 @@ func (d *desc) drained() {
 	}
 }
 
+// flows reports whether bytes come and go: there is no Recv and no Send
+// of a socket that listens, or of one for datagrams.
+func (d *desc) flows() bool { return d.kind == sys.Stream || d.kind == sys.Other }
+
 // busy reports whether the descriptor must stay open.
 func (d *desc) busy() bool { return d.in != nil || d.out != nil || d.others > 0 }
 

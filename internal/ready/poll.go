@@ -241,9 +241,9 @@ func (b *Backend) try(op *proactor.Op) {
 		}
 	case d == nil:
 		b.finish(op, 0, proactor.ErrClosed)
-	case op.Kind == proactor.OpRecv:
+	case op.Kind == proactor.OpRecv && d.flows():
 		b.recv(d, op)
-	case op.Kind == proactor.OpSend:
+	case op.Kind == proactor.OpSend && d.flows():
 		b.send(d, op)
 	case op.Kind == proactor.OpAccept:
 		b.accept(d, op)

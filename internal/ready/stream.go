@@ -78,7 +78,11 @@ func (b *Backend) await(d *desc, op *proactor.Op, bit bits) bool {
 	if d.bits&bit != 0 {
 		return true
 	}
-	if err := b.watch(d); err != nil {
+	err := b.watch(d)
+	if bit == mayRead && b.Lookup(d.handle).NoRead {
+		err = unix.EBADF // as read(2) says; it would be watched for ever
+	}
+	if err != nil {
 		b.finish(op, op.B.Done, err)
 		return false
 	}

@@ -3,6 +3,8 @@
 package sys
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 
 	"mobius/proactor"
@@ -13,13 +15,14 @@ func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
 	if s.closed {
 		return 0, proactor.ErrClosed
 	}
-	if fd < 0 {
+	if !numbers(fd) {
 		return 0, unix.EBADF
 	}
 	if e := s.entries.At(uint32(fd)); e != nil && e.Handle() != 0 {
 		return 0, unix.EEXIST // it is this backend's already
 	}
-	if err := setFlags(fd); err != nil {
+	mode, err := setFlags(fd)
+	if err != nil {
 		return 0, err
 	}
 	kind, network, domain, err := classify(fd)
@@ -34,25 +37,27 @@ func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
 	}
 	e := s.Open(fd, kind, network)
 	e.Domain = uint8(domain)
+	e.NoRead, e.NoWrite = mode == unix.O_WRONLY, mode == unix.O_RDONLY
 	e.joins = network == proactor.UDP && receivesSegments(fd) == proactor.On
 	return e.Handle(), nil
 }
 
 // setFlags makes fd O_NONBLOCK and CLOEXEC, asking first: descriptors that
-// come from another backend are.
-func setFlags(fd int) error {
+// come from another backend are. It returns the access mode (O_ACCMODE).
+func setFlags(fd int) (mode int, err error) {
 	fl, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	mode = fl & unix.O_ACCMODE
 	if err == nil && fl&unix.O_NONBLOCK == 0 {
 		err = unix.SetNonblock(fd, true)
 	}
 	if err != nil {
-		return err
+		return mode, err
 	}
 	fl, err = unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	if err == nil && fl&unix.FD_CLOEXEC == 0 {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFD, fl|unix.FD_CLOEXEC)
 	}
-	return err
+	return mode, err
 }
 
 // classify finds out what fd is. Sockets of other families and types than
@@ -116,8 +121,20 @@ func (s *Sockets) Number(h proactor.Handle) (int, error) {
 
 // Duplicate implements proactor.Sockets.
 func (s *Sockets) Duplicate(fd int) (int, error) {
+	if !numbers(fd) {
+		return -1, unix.EBADF
+	}
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
 // Discard implements proactor.Sockets.
-func (s *Sockets) Discard(fd int) error { return unix.Close(fd) }
+func (s *Sockets) Discard(fd int) error {
+	if !numbers(fd) {
+		return unix.EBADF
+	}
+	return unix.Close(fd)
+}
+
+// numbers reports whether fd may number a descriptor. Of one that is wider the
+// kernel sees the lower half, which may be another's.
+func numbers(fd int) bool { return fd >= 0 && int64(fd) <= math.MaxInt32 }

@@ -36,6 +36,8 @@ type Entry struct {
 	Domain     uint8            // address family of the socket, AF_…
 	joins      bool             // SegmentedReceive is on
 	bare       bool             // the latest RecvFrom had no Msg
+	NoRead     bool             // adopted, no socket, and opened for writing only: nothing would ever be readable
+	NoWrite    bool             // the reverse
 	generation uint32
 	listener   *listener  // what CloseFD, Refuse and Accepted need to know of a listener
 	file       socketFile // of a unix datagram socket with a path
