@@ -301,6 +301,7 @@ func TestLikePackageNet(t *testing.T) {
 	all := maps.Clone(behaviours)
 	maps.Copy(all, copies)
 	maps.Copy(all, sockets)
+	maps.Copy(all, shortages)
 	for name, f := range all {
 		for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")} {
 			var want record

@@ -114,15 +114,19 @@ func (d *Dialer) matching(p parsed, all []target, address string) (local proacto
 func keepAlive(o *proactor.SocketOptions, simple time.Duration, c net.KeepAliveConfig) {
 	switch {
 	case c.Enable:
-		o.KeepAlive, o.KeepAliveInterval, o.KeepAliveCount = positive(c.Idle), positive(c.Interval), max(c.Count, 0)
+		o.KeepAlive, o.KeepAliveInterval, o.KeepAliveCount = max(c.Idle, 0), c.Interval, max(c.Count, 0)
 	case simple < 0:
 		o.KeepAlive = -1
 	default:
 		o.KeepAlive = simple
 	}
+	if o.KeepAliveInterval <= 0 {
+		o.KeepAliveInterval = defaultInterval
+	}
 }
 
-func positive(d time.Duration) time.Duration { return max(d, 0) }
+// defaultInterval is package net's time between probes.
+const defaultInterval = 15 * time.Second
 
 // dialOne tries one address.
 func (d *Dialer) dialOne(ctx context.Context, p parsed, network string, local proactor.Address, to target) (net.Conn, error) {

@@ -33,10 +33,12 @@ var (
 
 type dialTimeout struct{}
 
-func (*dialTimeout) Error() string     { return "i/o timeout" }
-func (*dialTimeout) Timeout() bool     { return true }
-func (*dialTimeout) Temporary() bool   { return true }
-func (*dialTimeout) Is(err error) bool { return err == context.DeadlineExceeded }
+func (*dialTimeout) Error() string   { return "i/o timeout" }
+func (*dialTimeout) Timeout() bool   { return true }
+func (*dialTimeout) Temporary() bool { return true }
+func (*dialTimeout) Is(err error) bool { // package net's is now the one, now the other
+	return err == context.DeadlineExceeded || err == os.ErrDeadlineExceeded
+}
 
 type dialCanceled struct{}
 
