@@ -7,6 +7,8 @@ import (
 	"mobius"
 	"mobius/loop"
 	"mobius/proactor"
+	"mobius/transport"
+	"mobius/transport/tls"
 )
 
 // Hijack makes a net.Conn of a Protocol's transport: a *TCPConn or a *UnixConn, on
@@ -15,9 +17,18 @@ import (
 // with what was received and not delivered; or why there is none. done is called
 // once, on the loop's goroutine, so it must not block: it starts a goroutine, for
 // example. An error says that it is not called: mobius/transport.ErrNotWritable,
-// unless the writing side is open. A transport with a layer on it, TLS for
-// example, gives what the layer's Detach does. Loop goroutine.
+// unless the writing side is open.
+//
+// The transport of a protocol that speaks over TLS gives a *crypto/tls.Conn on top of
+// such a connection, with the keys and what was received and not opened; not before
+// its handshake is complete. The other way round there is none: what a tls.Conn has
+// read ahead and its keys cannot be had from outside, so what is to be a transport
+// again is detached before its handshake, or not at all. Another layer gives what its
+// Detach does. Loop goroutine.
 func Hijack(t mobius.Transport, o Options, done func(net.Conn, error)) error {
+	if s, ok := transport.As[*tls.Conn](t); ok {
+		return hijackTLS(s, o, done)
+	}
 	l, local, remote := t.Loop(), t.LocalAddr().NetAddr(), t.RemoteAddr().NetAddr()
 	return t.Detach(func(h proactor.Handle, unread []byte, err error) {
 		if err != nil {
@@ -25,6 +36,17 @@ func Hijack(t mobius.Transport, o Options, done func(net.Conn, error)) error {
 			return
 		}
 		done(hijacked(l, h, local, remote, unread, o.resolved()), nil)
+	})
+}
+
+func hijackTLS(t *tls.Conn, o Options, done func(net.Conn, error)) error {
+	l, local, remote := t.Loop(), t.LocalAddr().NetAddr(), t.RemoteAddr().NetAddr()
+	return t.HandOff(func(keys tls.Handover, h proactor.Handle, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		done(keys.Over(hijacked(l, h, local, remote, nil, o.resolved())), nil)
 	})
 }
 

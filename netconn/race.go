@@ -31,9 +31,6 @@ type dialFunc func(ctx context.Context, to target) (net.Conn, error)
 func (d *Dialer) serial(ctx context.Context, all []target, one dialFunc) (net.Conn, error) {
 	var first error
 	for i, to := range all {
-		if i > 0 && ctx.Err() != nil {
-			return one(ctx, to) // which is not tried, and says so, as package net does
-		}
 		each, cancel := part(ctx, len(all)-i)
 		c, err := one(each, to)
 		cancel()
@@ -42,6 +39,9 @@ func (d *Dialer) serial(ctx context.Context, all []target, one dialFunc) (net.Co
 		}
 		if first == nil {
 			first = err
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	return nil, first

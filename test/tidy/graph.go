@@ -49,7 +49,7 @@ NONE < github.com/google/pprof/profile, github.com/google/pprof/driver;
 bench/result, github.com/google/pprof/profile, github.com/google/pprof/driver < bench/report < cmd/mobius;
 
 # What only tests import.
-NONE < golang.org/x/net/nettest;
+NONE < golang.org/x/net/nettest, golang.org/x/net/dns/dnsmessage;
 kqueue, golang.org/x/sys/unix < kqueue/keventmodel;
 loop, sim, uring, epoll, internal/testenv < test/backends;
 sim, internal/testenv, golang.org/x/sys/unix < test/backendtest;

@@ -15,7 +15,7 @@ func (y *layer) LoseConnection() { y.CloseWithError(nil) }
 // CloseWithError is LoseConnection with a reason.
 func (y *layer) CloseWithError(err error) {
 	y.check()
-	if !y.state.in(alive) || y.flags.has(endingAll) {
+	if !y.state.in(alive) || y.flags.has(endingAll|leaving) {
 		return
 	}
 	if err != nil {
@@ -138,6 +138,10 @@ func (y *layer) advance() {
 	}
 	y.sealPending(true)
 	y.pauseUpper()
+	if len(y.pending) == 0 && y.taker != nil {
+		y.leave()
+		return
+	}
 	if len(y.pending) > 0 || !y.flags.has(ending) {
 		if y.state == shut && !y.timer.Active() {
 			y.arm(y.marks.CloseTimeout)
@@ -167,6 +171,9 @@ func (y *layer) lookAgain(op string, patience time.Duration) {
 }
 
 func (y *layer) dropInput() {
+	if y.flags.has(leaving) {
+		return // somebody gets it
+	}
 	if y.kept != nil && !y.flags.has(inside) { // else its user gives it back
 		y.pool.put(y.kept)
 		y.kept = nil

@@ -26,7 +26,7 @@ import (
 //     the cause, a *tls.CertificateVerificationError for example.
 //   - The hard limit of the transport below holds for ciphertext, so Room is a
 //     little less. It must leave space for the largest flight of a handshake.
-//   - Detach is refused with [ErrDetach].
+//   - Detach is refused with [ErrDetach]; [Conn.HandOff] gives the keys as well.
 //
 // In TLS 1.3 a client's handshake is complete before the server has looked at
 // the client's certificate: if that is refused, HandshakeCompleted is followed

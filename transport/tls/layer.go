@@ -36,6 +36,7 @@ type layer struct {
 	pending []byte // written, not sealed
 	kept    []byte // received, not opened
 	why     *transport.ConnError
+	taker   func(Handover, proactor.Handle, error) // HandOff's, until the transport below is being given away
 	timer   loop.Timer
 	flush   loop.Flush
 	sealed  uint64 // bytes of plaintext
@@ -60,6 +61,7 @@ const (
 	endingAll                      // … and then the close of the transport below
 	withCallback                   // LoseWriteConnection's end is to be told
 	peerDone                       // the peer's close_notify has come
+	leaving                        // HandOff was called: what comes is kept
 )
 
 func (f flags) has(x flags) bool { return f&x != 0 }
@@ -115,7 +117,7 @@ func (w *lower) ReadConnectionLost() {
 	case y.hs != nil:
 		y.hs.ended = true
 		y.hs.poke()
-	case y.delivers():
+	case y.delivers() && !y.flags.has(leaving):
 		y.truncated()
 	}
 }
@@ -162,6 +164,10 @@ func (w *lower) ConnectionLost(err error) {
 		y.state = dead
 		y.dropOutput()
 		y.dropInput()
+	}
+	if done := y.taker; done != nil {
+		y.taker = nil
+		done(Handover{}, 0, err)
 	}
 	upper := y.upper
 	y.upper = nil // the transport may be kept for its state, and should not keep the protocol

@@ -34,7 +34,7 @@ func (y *layer) received() {
 }
 
 // reading reports whether the protocol wants what is received.
-func (y *layer) reading() bool { return y.delivers() && !y.flags.has(paused) }
+func (y *layer) reading() bool { return y.delivers() && !y.flags.has(paused|leaving) }
 
 // delivers reports whether input is still awaited.
 func (y *layer) delivers() bool { return y.state.in(delivers) && !y.flags.has(peerDone) }

@@ -27,11 +27,13 @@ func recordLen(p []byte) int {
 	return n
 }
 
-// A wire is the net.Conn below crypto/tls. Deadlines are the loop's timers.
+// A wire is the net.Conn below crypto/tls. Deadlines are the loop's timers, until
+// another net.Conn takes over.
 type wire struct {
 	y             *layer
 	hs            *handshake // as long as there is one
 	in            []byte     // after that: the record that may be read
+	under         net.Conn   // after HandOff: where what follows comes from and goes to
 	local, remote proactor.Address
 }
 
@@ -43,6 +45,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		return w.hs.read(p)
 	}
 	if len(w.in) == 0 {
+		if w.under != nil {
+			return w.under.Read(p)
+		}
 		return 0, wait{}
 	}
 	n := copy(p, w.in)
@@ -56,23 +61,56 @@ func (w *wire) Write(p []byte) (int, error) {
 		w.hs.out = append(w.hs.out, p...)
 		return len(p), nil
 	}
+	if w.under != nil {
+		return w.under.Write(p)
+	}
 	return w.y.below.Write(p)
 }
 
 // Close does nothing: the layer closes the transport.
-func (w *wire) Close() error { return nil }
+func (w *wire) Close() error {
+	if w.under != nil {
+		return w.under.Close()
+	}
+	return nil
+}
 
 // LocalAddr returns this side's address.
-func (w *wire) LocalAddr() net.Addr { return w.local }
+func (w *wire) LocalAddr() net.Addr {
+	if w.under != nil {
+		return w.under.LocalAddr()
+	}
+	return w.local
+}
 
 // RemoteAddr returns the peer's address.
-func (w *wire) RemoteAddr() net.Addr { return w.remote }
+func (w *wire) RemoteAddr() net.Addr {
+	if w.under != nil {
+		return w.under.RemoteAddr()
+	}
+	return w.remote
+}
 
-// SetDeadline does nothing.
-func (w *wire) SetDeadline(time.Time) error { return nil }
+// SetDeadline does nothing before another net.Conn takes over.
+func (w *wire) SetDeadline(t time.Time) error {
+	if w.under != nil {
+		return w.under.SetDeadline(t)
+	}
+	return nil
+}
 
-// SetReadDeadline does nothing.
-func (w *wire) SetReadDeadline(time.Time) error { return nil }
+// SetReadDeadline does nothing before another net.Conn takes over.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if w.under != nil {
+		return w.under.SetReadDeadline(t)
+	}
+	return nil
+}
 
-// SetWriteDeadline does nothing.
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+// SetWriteDeadline does nothing before another net.Conn takes over.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if w.under != nil {
+		return w.under.SetWriteDeadline(t)
+	}
+	return nil
+}
