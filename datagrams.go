@@ -7,15 +7,16 @@ import (
 
 // What datagrams bring, under the reactor's names.
 type (
-	DatagramProtocol  = datagram.Protocol          // the application's end of a datagram socket
-	DatagramPort      = datagram.Port              // the network's end
-	DatagramOptions   = datagram.Options           // of a DatagramPort
-	ConnectionRefuser = datagram.ConnectionRefuser // a DatagramProtocol that is told that nobody listens
-	SendFailer        = datagram.SendFailer        // one that is told what was not sent
-	DatagramInformed  = datagram.Informed          // one that gets what travels beside the bytes
-	TrainReceiver     = datagram.TrainReceiver     // one that takes several datagrams at once
-	DatagramMsg       = proactor.Msg               // what travels beside the bytes
-	Membership        = proactor.Membership        // of a multicast group
+	DatagramProtocol  = datagram.Protocol              // the application's end of a datagram socket
+	DatagramPort      = datagram.Port                  // the network's end
+	DatagramOptions   = datagram.Options               // of a DatagramPort
+	ConnectionRefuser = datagram.ConnectionRefuser     // a DatagramProtocol that is told that nobody listens
+	SendFailer        = datagram.SendFailer            // one that is told what was not sent
+	DatagramInformed  = datagram.Informed              // one that gets what travels beside the bytes
+	TrainReceiver     = datagram.TrainReceiver         // one that takes several datagrams at once
+	TrainInformed     = datagram.InformedTrainReceiver // the same, with what travels beside them
+	DatagramMsg       = proactor.Msg                   // what travels beside the bytes
+	Membership        = proactor.Membership            // of a multicast group
 )
 
 // ListenUDP binds a UDP socket at addr, HOST:PORT with a numeric or empty host,

@@ -72,6 +72,9 @@ import "time"
 //     next datagram is whole.
 //     12c. Msg carries what SocketOptions asked for: SegmentSize and Info, in both
 //     directions. SegmentedReceive without a Msg is ErrSegments.
+//     12f. A SendTo whose SegmentSize the kernel, the route or the device refuses goes
+//     datagram by datagram, in its place in the order; N is 0 beside an error, which
+//     is the first datagram's that failed.
 //     12d. A member of a multicast group gets what is sent to it, until Leave.
 //     12e. Files and Control travel with the bytes of unix sockets, files once,
 //     CLOEXEC; files that no owner gets are closed.

@@ -19,8 +19,9 @@ type Msg struct {
 	Truncated bool
 
 	// SegmentSize cuts a SendTo's bytes into datagrams of this many bytes, the
-	// last one shorter (UDP_SEGMENT, udp(7)); at most 64 of them. As a result of
-	// RecvFrom it says that the bytes are several datagrams of this size
+	// last one shorter (UDP_SEGMENT, udp(7)). What the kernel, the route or the
+	// device does not take so, as more than 64 of them, or more than fits a path's
+	// MTU, is sent one by one. As a result of RecvFrom it says that the bytes are several datagrams of this size
 	// (UDP_GRO), which come only with SocketOptions.SegmentedReceive. 0 means one
 	// datagram.
 	SegmentSize int

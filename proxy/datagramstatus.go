@@ -13,8 +13,8 @@ type Traffic struct {
 	Bytes     int64  `json:"bytes"`
 }
 
-func (t *Traffic) add(bytes int) {
-	t.Datagrams++
+func (t *Traffic) add(datagrams, bytes int) {
+	t.Datagrams += uint64(datagrams)
 	t.Bytes += int64(bytes)
 }
 

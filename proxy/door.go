@@ -40,8 +40,8 @@ type counted struct {
 	bytes     atomic.Int64
 }
 
-func (c *counted) add(bytes int) {
-	c.datagrams.Add(1)
+func (c *counted) add(datagrams, bytes int) {
+	c.datagrams.Add(uint64(datagrams))
 	c.bytes.Add(int64(bytes))
 }
 
@@ -62,6 +62,7 @@ func (d *Datagrams) listen(l *loop.Loop, addr proactor.Address, share bool) (*do
 		return nil, err
 	}
 	r.port, r.addr = port, port.LocalAddr()
+	receiveTrains(port, &o)
 	if ip := r.addr.IP(); !ip.IsValid() || ip.IsUnspecified() {
 		// An answer must come from the address that was asked.
 		if err := port.SetOptions(&proactor.SocketOptions{RecvLocal: proactor.On}); err != nil {
@@ -92,28 +93,38 @@ func (r *door) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Ms
 		r.dropped.Add(1)
 		return
 	}
+	r.pass(data, from, msg)
+}
+
+// TrainInfo takes several of a client's.
+func (r *door) TrainInfo(data []byte, from proactor.Address, msg *proactor.Msg) {
+	r.pass(data, from, msg)
+}
+
+// pass gives what a client has sent to its flow.
+func (r *door) pass(data []byte, from proactor.Address, msg *proactor.Msg) {
 	key := flowKey{client: from}
 	if msg.Info.Has&proactor.HasLocal != 0 {
 		key.local = msg.Info.Local
 	}
 	f := r.flows[key]
 	if f == nil {
-		if f = r.admit(key, msg.Info.Interface); f == nil {
+		if f = r.admit(key, msg.Info.Interface, countOf(data, msg.SegmentSize)); f == nil {
 			return
 		}
 	}
-	f.toUpstream(data)
+	f.toUpstream(data, msg.SegmentSize)
 }
 
 // admit begins a flow, nil if it may not be, or cannot: then nobody is told of a
-// flow, and the datagram is counted as refused.
-func (r *door) admit(key flowKey, index int) *Flow {
+// flow, and its n datagrams are counted as refused.
+func (r *door) admit(key flowKey, index, n int) *Flow {
 	switch {
 	case r.d.draining.Load():
-		r.refuse(&key, nil)
+		r.refuse(&key, n, nil)
 		return nil
 	case r.d.live.Load() >= int64(r.d.o.MaxFlows):
-		r.refuse(&key, errManyFlows)
+		r.refuse(&key, n, errManyFlows)
 		return nil
 	}
 	f := &Flow{door: r, key: key}
@@ -124,11 +135,11 @@ func (r *door) admit(key flowKey, index int) *Flow {
 		}
 	}
 	if a := r.d.o.Accept; a != nil && a.AcceptFlow(f) != nil {
-		r.refuse(&key, nil)
+		r.refuse(&key, n, nil)
 		return nil
 	}
 	if err := f.begin(); err != nil {
-		r.refuse(&key, err)
+		r.refuse(&key, n, err)
 		return nil
 	}
 	r.enlist(f)
@@ -196,4 +207,6 @@ var (
 	_ datagram.Protocol   = (*door)(nil)
 	_ datagram.Informed   = (*door)(nil)
 	_ datagram.SendFailer = (*door)(nil)
+
+	_ datagram.InformedTrainReceiver = (*door)(nil)
 )

@@ -22,6 +22,7 @@ type Flow struct {
 	key      flowKey
 	index    int          // in door.list
 	answer   proactor.Msg // what goes beside answers: the address that the client talks to
+	train    proactor.Msg // what goes beside several datagrams to the upstream
 	upstream *Upstream
 	port     *datagram.Port // connected to the upstream
 	waiting  [][]byte       // from the client, until it is
@@ -91,6 +92,7 @@ func (f *Flow) begin() error {
 	}
 	f.upstream.live.Add(1)
 	f.port = port
+	receiveTrains(port, &o)
 	return nil
 }
 
@@ -121,38 +123,59 @@ func (f *Flow) connected(err error) {
 	f.state = open
 	f.upstream.total.Add(1)
 	for _, data := range f.waiting {
-		f.write(data)
+		f.write(data, 0)
 	}
 	f.waiting, f.waits = nil, 0
 }
 
-// toUpstream passes on what the client has sent.
-func (f *Flow) toUpstream(data []byte) {
+// toUpstream passes on what the client has sent: a datagram, or several of
+// segment bytes each.
+func (f *Flow) toUpstream(data []byte, segment int) {
 	f.last = f.door.l.Now()
 	switch {
 	case f.state == open:
-		f.write(data)
-	case f.state == connecting && len(f.waiting) < maxWaiting && f.waits+len(data) <= maxWaits:
-		f.waits += len(data)
-		f.waiting = append(f.waiting, append(make([]byte, 0, len(data)), data...))
+		f.write(data, segment)
+	case segment > 0:
+		for ; len(data) > 0; data = data[min(segment, len(data)):] {
+			f.wait(data[:min(segment, len(data))])
+		}
 	default:
-		f.drop()
+		f.wait(data)
 	}
 }
 
-func (f *Flow) write(data []byte) {
-	if f.port.Write(data) != nil {
-		f.drop()
+// wait keeps a datagram until the socket is connected.
+func (f *Flow) wait(data []byte) {
+	if f.state != connecting || len(f.waiting) >= maxWaiting || f.waits+len(data) > maxWaits {
+		f.drop(1)
 		return
 	}
-	f.sent.add(len(data))
-	f.door.sent.add(len(data))
+	f.waits += len(data)
+	f.waiting = append(f.waiting, append(make([]byte, 0, len(data)), data...))
+}
+
+func (f *Flow) write(data []byte, segment int) {
+	var err error
+	n := countOf(data, segment)
+	if n > 1 {
+		f.train.SegmentSize = segment
+		err = f.port.WriteMsg(data, proactor.Address{}, &f.train)
+	} else {
+		err = f.port.Write(data)
+	}
+	if err != nil {
+		f.drop(n)
+		return
+	}
+	f.sent.add(n, len(data))
+	f.door.sent.add(n, len(data))
 	f.upstream.sent.Add(int64(len(data)))
 }
 
-func (f *Flow) drop() {
-	f.dropped++
-	f.door.dropped.Add(1)
+// drop counts n datagrams that are not passed on.
+func (f *Flow) drop(n int) {
+	f.dropped += uint64(n)
+	f.door.dropped.Add(uint64(n))
 }
 
 // StartProtocol does nothing: begin has the port.
@@ -166,8 +189,22 @@ func (f *Flow) DatagramReceived(data []byte, from proactor.Address) {
 // DatagramInfo passes on what the upstream has sent. Before the socket has its
 // peer anybody could send to it.
 func (f *Flow) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Msg) {
-	if msg.Truncated || from != f.port.RemoteAddr() || f.state == ending {
-		f.drop()
+	if msg.Truncated {
+		f.drop(1)
+		return
+	}
+	f.toClient(data, from, msg.SegmentSize)
+}
+
+// TrainInfo passes on several.
+func (f *Flow) TrainInfo(data []byte, from proactor.Address, msg *proactor.Msg) {
+	f.toClient(data, from, msg.SegmentSize)
+}
+
+func (f *Flow) toClient(data []byte, from proactor.Address, segment int) {
+	n := countOf(data, segment)
+	if from != f.port.RemoteAddr() || f.state == ending {
+		f.drop(n)
 		return
 	}
 	f.last = f.door.l.Now()
@@ -175,17 +212,18 @@ func (f *Flow) DatagramInfo(data []byte, from proactor.Address, msg *proactor.Ms
 		f.upstream.failures.Store(0)
 	}
 	var err error
-	if f.answer.Info.Has != 0 {
+	if f.answer.Info.Has != 0 || n > 1 {
+		f.answer.SegmentSize = segment
 		err = f.door.port.WriteMsg(data, f.key.client, &f.answer)
 	} else {
 		err = f.door.port.WriteTo(data, f.key.client)
 	}
 	if err != nil {
-		f.drop()
+		f.drop(n)
 		return
 	}
-	f.received.add(len(data))
-	f.door.received.add(len(data))
+	f.received.add(n, len(data))
+	f.door.received.add(n, len(data))
 	f.upstream.received.Add(int64(len(data)))
 }
 
@@ -202,7 +240,7 @@ func (f *Flow) refused(err error) {
 }
 
 // SendFailed counts a datagram that this host did not send.
-func (f *Flow) SendFailed(proactor.Address, error) { f.drop() }
+func (f *Flow) SendFailed(proactor.Address, error) { f.drop(1) }
 
 // end ends the flow; its report comes once the socket is closed.
 func (f *Flow) end(reason Reason, side Side, err error) {
@@ -212,9 +250,7 @@ func (f *Flow) end(reason Reason, side Side, err error) {
 	f.state = ending
 	f.reason, f.side, f.err = reason, side, err
 	f.timer.Stop()
-	for range f.waiting {
-		f.drop()
-	}
+	f.drop(len(f.waiting))
 	f.waiting, f.waits = nil, 0
 	f.door.delist(f)
 	f.port.StopListening()
@@ -296,4 +332,6 @@ var (
 	_ datagram.Informed          = (*Flow)(nil)
 	_ datagram.ConnectionRefuser = (*Flow)(nil)
 	_ datagram.SendFailer        = (*Flow)(nil)
+
+	_ datagram.InformedTrainReceiver = (*Flow)(nil)
 )

@@ -41,14 +41,14 @@ func (w *worker) crowd(s *Session) {
 		"listener", s.listener.url(), "client", s.peer.String(), "clients", w.unserved.told(now))
 }
 
-// refuse counts a datagram that begins no flow. err is nil if that is as it
+// refuse counts n datagrams that begin no flow. err is nil if that is as it
 // should be: by a filter, or in a drain.
-func (r *door) refuse(key *flowKey, err error) {
-	r.refused.Add(1)
+func (r *door) refuse(key *flowKey, n int, err error) {
+	r.refused.Add(uint64(n))
 	if err == nil {
 		return
 	}
-	r.unserved.count++
+	r.unserved.count += uint64(n)
 	now := r.l.Now()
 	rests := r.unserved.rests(now)
 	if rests && r.trouble.Load() != nil {

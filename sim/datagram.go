@@ -133,7 +133,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.end(op, 0, syscall.EAFNOSUPPORT)
 	case op.Msg != nil && len(op.Msg.Files) > 0 && !to.IsUnix():
 		b.end(op, 0, syscall.EOPNOTSUPP)
-	case len(op.Buf) > largest(to), segment > 0 && len(op.Buf) > 64*segment: // UDP_MAX_SEGMENTS
+	case len(op.Buf) > largest(to) && (segment <= 0 || segment > largest(to)):
 		b.end(op, 0, syscall.EMSGSIZE)
 	case to.IsUnix() && r == nil:
 		b.end(op, 0, syscall.ENOENT)
@@ -143,7 +143,7 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 		b.lookAt(op, b.net.now+longDelay)
 	default:
 		if r != nil {
-			b.fly(op, s, r, to, segment)
+			b.depart(op, s, r, to, segment)
 		} else if s.remote == to { // the ICMP answer reaches only a connected socket (udp(7))
 			s.err = syscall.ECONNREFUSED
 		}
@@ -151,8 +151,22 @@ func (b *Backend) performSendTo(op *proactor.Op, s *socket) {
 	}
 }
 
-// fly puts op's datagram on its way from s to r.
-func (b *Backend) fly(op *proactor.Op, s, r *socket, to proactor.Address, segment int) {
+// mostSegments are what a train has at most, UDP_MAX_SEGMENTS.
+const mostSegments = 64
+
+// depart puts what op sends on its way: a datagram, a train, or one that goes apart.
+func (b *Backend) depart(op *proactor.Op, s, r *socket, to proactor.Address, segment int) {
+	if segment <= 0 || len(op.Buf) <= min(largest(to), mostSegments*segment) {
+		b.fly(op, op.Buf, s, r, to, segment)
+		return
+	}
+	for at := 0; at < len(op.Buf); at += segment {
+		b.fly(op, op.Buf[at:min(at+segment, len(op.Buf))], s, r, to, 0)
+	}
+}
+
+// fly puts a datagram of op, or a train, on its way from s to r.
+func (b *Backend) fly(op *proactor.Op, data []byte, s, r *socket, to proactor.Address, segment int) {
 	n := b.net
 	at := &b.slots[op.B.Slot]
 	times := 1
@@ -167,7 +181,7 @@ func (b *Backend) fly(op *proactor.Op, s, r *socket, to proactor.Address, segmen
 	for ; times > 0; times-- {
 		i := n.newFlight()
 		f := &n.flying[i]
-		f.data = append(f.data[:0], op.Buf...)
+		f.data = append(f.data[:0], data...)
 		f.from, f.segment, f.off = s.local, segment, 0
 		f.control, f.info = f.control[:0], s.infoFor(r, op.Msg, to)
 		if op.Msg != nil {

@@ -87,7 +87,8 @@ func TestDatagramErrors(t *testing.T) {
 		want error
 	}{
 		{sendTo(b, h, udp.WithPort(9), strings.Repeat("x", 65508), nil), syscall.EMSGSIZE},
-		{sendTo(b, h, udp.WithPort(9), strings.Repeat("x", 65), &proactor.Msg{SegmentSize: 1}), syscall.EMSGSIZE},
+		{sendTo(b, h, udp.WithPort(9), strings.Repeat("x", 70000), &proactor.Msg{SegmentSize: 65508}), syscall.EMSGSIZE},
+		{sendTo(b, h, udp.WithPort(9), strings.Repeat("x", 65), &proactor.Msg{SegmentSize: 1}), nil}, // each by itself
 		{sendTo(b, h, udp.WithPort(9), "nobody hears this", nil), nil},
 		{sendTo(b, h, path, "x", nil), syscall.EAFNOSUPPORT},
 		{sendTo(b, g, proactor.UnixgramAddress("/run/none"), "x", nil), syscall.ENOENT},

@@ -77,7 +77,7 @@ func (b *Backend) flyToGroup(op *proactor.Op, s *socket, to proactor.Address, se
 		for _, r := range b.net.ports[portKey{proactor.UDP, to.Port()}] {
 			fits := isWildcard(r.local) || r.local.IP() == to.IP()
 			if r.kind == aPacket && fits && r.wants(to.IP().WithZone(""), from) {
-				b.fly(op, s, r, to, segment)
+				b.fly(op, op.Buf, s, r, to, segment)
 			}
 		}
 	}

@@ -127,6 +127,10 @@ func (b *Backend) sendBundle(o *outbox) bool {
 	case unix.ENOBUFS:
 		b.finish(o.queue.Pop(), 0, unix.ENOMEM)
 	default:
+		if op := o.queue.Front(); b.partTrain(op, b.slots.at(op.B.Slot), errno) {
+			b.arm(b.sendFirst(o))
+			return false
+		}
 		b.finish(o.queue.Pop(), 0, errno)
 	}
 	return true

@@ -19,6 +19,7 @@ type letter struct {
 	files   []int // duplicates of Msg.Files
 	peer    int   // a socket to wait with for the receiver, -1 if there is none
 	own     bool  // it is the turn of the own socket to be waited for
+	apart   bool  // a train that goes datagram by datagram; the slot's skip of its bytes have been tried, vector is the first error
 	next    *letter
 }
 
@@ -28,7 +29,7 @@ func (b *Backend) writeLetter(op *proactor.Op, e *sys.Entry, s *slot, p []byte) 
 	if l == nil {
 		l = &letter{}
 	}
-	b.letters, l.next, l.peer, l.own = l.next, nil, -1, false
+	b.letters, l.next, l.peer, l.own, l.apart = l.next, nil, -1, false, false
 	s.letter = l
 	if op.Msg != nil && len(op.Msg.Files) > 0 {
 		if l.files, err = sys.DupFiles(l.files[:0], op.Msg.Files); err != nil {
@@ -122,6 +123,8 @@ func (b *Backend) preparePost(op *proactor.Op, s *slot, e *SQE) {
 		e.PrepPoll(l.peer, unix.POLLOUT, s.user)
 	case s.wait:
 		b.prepareRoom(s, e, op.Handle)
+	case l != nil && l.apart:
+		b.preparePart(op, s, e)
 	case l != nil:
 		b.prompt = true
 		b.prepareLetter(s, e, fd)
@@ -147,6 +150,10 @@ func (b *Backend) posted(s *slot, res int32, more bool) {
 		b.roomOrError(s, res, more)
 	case res == -int32(unix.EAGAIN):
 		b.awaitMailbox(op, s)
+	case s.letter != nil && s.letter.apart:
+		b.partSent(op, s, res)
+	case res < 0 && b.partTrain(op, s, syscall.Errno(-res)):
+		b.goOn(op)
 	case res < 0:
 		b.failed(op, syscall.Errno(-res))
 	default:

@@ -21,6 +21,8 @@ func (s *echoServer) listenPackets(r *mobius.Reactor) (*mobius.DatagramPort, err
 	if err != nil {
 		return nil, err
 	}
+	// Without it datagrams come one by one, which costs more and changes nothing.
+	_ = port.SetOptions(&mobius.SocketOptions{SegmentedReceive: proactor.On})
 	if ip := s.on.addr.IP(); !ip.IsValid() || ip.IsUnspecified() {
 		if err := port.SetOptions(&mobius.SocketOptions{RecvLocal: proactor.On}); err != nil {
 			port.Loop().Log().Warn("the system does not tell which address was asked, and chooses the one that answers", "err", err)
@@ -54,18 +56,39 @@ func (e *packetEcho) DatagramReceived(data []byte, from mobius.Address) {
 
 // DatagramInfo sends data back, from the address that it came to.
 func (e *packetEcho) DatagramInfo(data []byte, from mobius.Address, msg *mobius.DatagramMsg) {
-	e.answer.Info = proactor.Info{}
-	if i := &msg.Info; i.Has&proactor.HasLocal != 0 {
-		e.answer.Info = proactor.Info{Has: proactor.HasLocal, Local: i.Local}
-		if i.Local.IsLinkLocalUnicast() {
-			e.answer.Info.Interface = i.Interface
-		}
-	}
-	if msg.Truncated || e.port.WriteMsg(data, from, &e.answer) != nil {
+	if msg.Truncated {
 		e.counts.dropped.Add(1)
 		return
 	}
-	e.counts.datagrams.Add(1)
+	e.send(data, 1, from, msg)
+}
+
+// TrainInfo sends back datagrams that came together, together.
+func (e *packetEcho) TrainInfo(data []byte, from mobius.Address, msg *mobius.DatagramMsg) {
+	e.send(data, (len(data)+msg.SegmentSize-1)/msg.SegmentSize, from, msg)
+}
+
+// send sends count datagrams back.
+func (e *packetEcho) send(data []byte, count int, from mobius.Address, msg *mobius.DatagramMsg) {
+	i := &msg.Info
+	var err error
+	if i.Has&proactor.HasLocal == 0 && count == 1 {
+		err = e.port.WriteTo(data, from)
+	} else {
+		e.answer = mobius.DatagramMsg{SegmentSize: msg.SegmentSize}
+		if i.Has&proactor.HasLocal != 0 {
+			e.answer.Info.Has, e.answer.Info.Local = proactor.HasLocal, i.Local
+		}
+		if i.Local.IsLinkLocalUnicast() {
+			e.answer.Info.Interface = i.Interface // without it such an address says nothing
+		}
+		err = e.port.WriteMsg(data, from, &e.answer)
+	}
+	if err != nil {
+		e.counts.dropped.Add(uint64(count))
+		return
+	}
+	e.counts.datagrams.Add(uint64(count))
 	e.counts.bytes.Add(int64(len(data)))
 }
 
@@ -77,5 +100,6 @@ func (e *packetEcho) StopProtocol(error) {}
 
 var (
 	_ mobius.DatagramInformed = (*packetEcho)(nil)
+	_ mobius.TrainInformed    = (*packetEcho)(nil)
 	_ mobius.SendFailer       = (*packetEcho)(nil)
 )

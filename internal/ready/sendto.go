@@ -10,10 +10,13 @@ import (
 )
 
 // In the B.Flags of a SendTo: what became of it, while it waits for its turn to
-// be completed. B.Done is the number of bytes, or that of the error.
+// be completed. B.Done is the number of bytes, or that of the error. A train that
+// goesApart was refused as one; of those B.Done bytes were tried, and B.Slot is the
+// number of the first error.
 const (
 	wasSent uint8 = 2 << iota
 	wasRefused
+	goesApart
 )
 
 // enqueue puts op behind those of its handle. They are tried at the end of the
@@ -116,9 +119,55 @@ func (b *Backend) compose(m *sys.Message, d *desc, op *proactor.Op) bool {
 		err = m.Out(b.Lookup(d.handle), op.Buf, op.Addr, op.Msg, files)
 	}
 	if err != nil {
-		refuse(op, number(err))
+		refuseOrPart(op, err)
 	}
 	return err == nil
+}
+
+// refuseOrPart notes that op has failed, or, if it is a train and that may be why,
+// that it is to go apart.
+func refuseOrPart(op *proactor.Op, err error) {
+	if sys.IsTrain(op) && sys.RefusesTrain(err) {
+		op.B.Flags |= goesApart
+		op.B.Done, op.B.Slot = 0, 0
+		return
+	}
+	refuse(op, number(err))
+}
+
+// sendApart sends what is left of a train, datagram by datagram, and returns false
+// if the rest waits for an event, or for some time. One that fails stops no other.
+func (b *Backend) sendApart(d *desc, op *proactor.Op) bool {
+	for op.B.Done < len(op.Buf) {
+		n, err := b.message.OutPart(b.Lookup(d.handle), op, op.B.Done)
+		e := unix.Errno(0)
+		if err == nil {
+			_, e = b.message.Send(int(d.handle.Index()))
+			b.message.Clear()
+		} else {
+			e = number(err)
+		}
+		switch e {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			d.bits &^= mayWrite
+			return b.maySend(d, op)
+		case unix.ENOBUFS:
+			b.listLater(d)
+			return false
+		}
+		if e != 0 && op.B.Slot == 0 {
+			op.B.Slot = uint32(e)
+		}
+		op.B.Done += n
+	}
+	if op.B.Slot != 0 {
+		refuse(op, unix.Errno(op.B.Slot))
+	} else {
+		op.B.Flags |= wasSent
+	}
+	return true
 }
 
 // sendBatch makes one system call for as many as fit into it. It returns
@@ -128,15 +177,18 @@ func (b *Backend) sendBatch(d *desc) bool {
 	if !b.maySend(d, first) {
 		return false
 	}
+	if first.B.Flags&goesApart != 0 {
+		return b.sendApart(d, first)
+	}
 	if b.out.Len() == 0 {
 		b.out.Init(batchSize)
 	}
 	n := 0
-	for op := first; op != nil && n < b.out.Len() && op.B.Flags&wasRefused == 0 && b.compose(b.out.At(n), d, op); op = op.B.Next {
+	for op := first; op != nil && n < b.out.Len() && op.B.Flags&(wasRefused|goesApart) == 0 && b.compose(b.out.At(n), d, op); op = op.B.Next {
 		n++
 	}
 	if n == 0 {
-		return true // the first one was refused
+		return true // the first one was refused, or goes apart
 	}
 	sent, e := b.out.Send(int(d.handle.Index()), n)
 	op := first
@@ -157,7 +209,7 @@ func (b *Backend) sendBatch(d *desc) bool {
 		b.listLater(d)
 		return false
 	default:
-		refuse(first, e)
+		refuseOrPart(first, e)
 	}
 	return true
 }

@@ -8,7 +8,7 @@ import (
 	"mobius/proactor"
 )
 
-// Sentences 12a to 12e: what travels beside datagrams, and beside the bytes of
+// Sentences 12a to 12f: what travels beside datagrams, and beside the bytes of
 // unix streams.
 
 // A letter is a datagram that has arrived.
@@ -203,6 +203,40 @@ func s12cSegmentsAreCutAndJoined(w *world) {
 				w.Fatalf("at %d: %d bytes in segments of %d", off, len(l.text), l.msg.SegmentSize)
 			}
 			off += len(l.text)
+		}
+	}
+}
+
+// s12fRefusedTrainsGoApart has more segments than a kernel takes together, and others
+// before and behind them.
+func s12fRefusedTrainsGoApart(w *world) {
+	if !w.hasDatagrams() {
+		return
+	}
+	const size, count = 5, 150
+	from, _ := w.client.packet()
+	to, at := w.server.packet()
+	x := w.server.box(to)
+	all := made(9, 0, (count+2)*size)
+	var outs []*probe
+	for _, cut := range [][]byte{all[:size], all[size : (count+1)*size-1], all[(count+1)*size:]} {
+		outs = append(outs, w.client.post(from, at, cut, &proactor.Msg{SegmentSize: size}))
+	}
+	w.until("all arrive", func() bool {
+		return len(x.letters) == count+2 && outs[0].isIdle() && outs[1].isIdle() && outs[2].isIdle()
+	})
+	for i, l := range x.letters {
+		want := size
+		if i == count {
+			want-- // the train's last
+		}
+		if len(l.text) != want || mismatch(9, int64(i*size), l.text) >= 0 {
+			w.Fatalf("datagram %d is %x of %d bytes, want %x", i, l.text, len(l.text), all[i*size:][:want])
+		}
+	}
+	for i, o := range outs {
+		if o.err != nil || o.n != len(o.Buf) {
+			w.Errorf("send %d ends with %d of %d, %v", i, o.n, len(o.Buf), o.err)
 		}
 	}
 }

@@ -76,6 +76,14 @@ var messageMutants = []mutant{
 			}
 		}
 	}},
+	{"12f", "fails with trains that the kernel refuses", "S12f_RefusedTrainsGoApart", func(b *broken) {
+		b.complete = on(proactor.OpSendTo, func(op *proactor.Op, pass func()) {
+			if op.Msg != nil && len(op.Buf) > 128*op.Msg.SegmentSize {
+				op.N, op.Err = 0, syscall.EINVAL
+			}
+			pass()
+		})
+	}},
 	{"12d", "does not leave a group", "S12d_MembersGetMulticasts", func(b *broken) {
 		b.leave = func(proactor.Handle, proactor.Membership) error { return nil }
 	}},

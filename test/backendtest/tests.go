@@ -130,6 +130,7 @@ var tests = append([]Test{
 	{Name: "S12e_FilesTravelWithDatagrams", alone: true, run: s12eFilesTravelWithDatagrams},
 	{Name: "S12e_FilesThatNobodyGetsAreClosed", alone: true, run: s12eFilesThatNobodyGetsAreClosed},
 	{Name: "S12e_WhatCannotTravelIsRefused", alone: true, run: s12eWhatCannotTravelIsRefused},
+	{Name: "S12f_RefusedTrainsGoApart", alone: true, run: s12fRefusedTrainsGoApart},
 	{Name: "S13_CompletesOnceWithTheStatus", alone: true, run: s13CompletesOnceWithTheStatus},
 	{Name: "S13a_ASpawnThatFailsLeavesNothing", alone: true, run: s13aASpawnThatFailsLeavesNothing},
 	{Name: "S13b_SignalReachesTheChild", alone: true, run: s13bSignalReachesTheChild},

@@ -25,8 +25,11 @@ type Port struct {
 	state state
 	flags flags
 
-	free    *packet // to be used again
-	freeN   int
+	informed       Informed // the protocol's abilities; nil: it has not
+	informedTrains InformedTrainReceiver
+	plainTrains    TrainReceiver
+
+	store   *store
 	active  *packet // sends under way
 	queued  int     // how many
 	bytes   int     // and of how many bytes
@@ -65,11 +68,11 @@ const (
 type flags uint8
 
 const (
-	paused   flags = 1 << iota // PauseReading
-	resting                    // after errors, until the timer
-	full                       // a write was refused since the queue was last half empty
-	informed                   // the protocol's abilities
-	trains
+	paused  flags = 1 << iota // PauseReading
+	resting                   // after errors, until the timer
+	full                      // a write was refused since the queue was last half empty
+	takes4                    // datagrams can go to IPv4 addresses …
+	takes6                    // … and to IPv6 ones
 )
 
 func (f flags) has(x flags) bool { return f&x != 0 }
@@ -119,12 +122,11 @@ func (p *Port) start(h proactor.Handle, bound proactor.Address) {
 	p.recv = proactor.Op{Kind: proactor.OpRecvFrom, Handle: h, Owner: e, Addr: &p.from, Msg: &p.msg}
 	p.dial = proactor.Op{Kind: proactor.OpConnect, Handle: h, Owner: e, Addr: &p.remote}
 	p.timer.Owner, p.flush.Owner, p.member.Owner = e, e, e
-	if _, ok := transport.As[Informed](p.p); ok {
-		p.flags |= informed
-	}
-	if _, ok := transport.As[TrainReceiver](p.p); ok {
-		p.flags |= trains
-	}
+	p.informed, _ = transport.As[Informed](p.p)
+	p.informedTrains, _ = transport.As[InformedTrainReceiver](p.p)
+	p.plainTrains, _ = transport.As[TrainReceiver](p.p)
+	p.store = storeOf(p.l)
+	p.families()
 	p.l.Join(&p.member)
 	p.log("a port starts")
 	p.call(func() { p.p.StartProtocol(p) })
@@ -224,6 +226,7 @@ func (p *Port) connected(err error) {
 		local, peer, e := p.l.Sockets().Names(p.recv.Handle)
 		if e == nil && local.IsValid() {
 			p.bound = local
+			p.families()
 		}
 		if e == nil && peer.IsValid() {
 			p.remote = peer

@@ -11,7 +11,7 @@ import "mobius/proactor"
 // panic in one of them is reported, and the port goes on.
 //
 // A Protocol may have further abilities, which transport.As finds:
-// [ConnectionRefuser], [SendFailer], [Informed], [TrainReceiver], and
+// [ConnectionRefuser], [SendFailer], [Informed], [TrainReceiver], [InformedTrainReceiver], and
 // transport.Drainer, of which ResumeWriting is called once half the queue is
 // free again after a write that was refused with ErrFull.
 type Protocol interface {
@@ -62,4 +62,14 @@ type TrainReceiver interface {
 	// TrainReceived delivers datagrams of segment bytes each, the last one of at
 	// least one, that lie in data one after the other. data is lent.
 	TrainReceived(data []byte, segment int, from proactor.Address)
+}
+
+// An InformedTrainReceiver is an [Informed] protocol that takes several datagrams of
+// one sender at once: its TrainInfo is called in place of DatagramInfo for those that
+// came together. What it gets it can pass on as it is: a WriteMsg of data with msg's
+// SegmentSize sends the same datagrams.
+type InformedTrainReceiver interface {
+	// TrainInfo delivers datagrams as TrainReceived does, of msg.SegmentSize bytes
+	// each. They had the same fields, which are msg.Info. data and msg are lent.
+	TrainInfo(data []byte, from proactor.Address, msg *proactor.Msg)
 }

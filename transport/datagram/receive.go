@@ -18,6 +18,9 @@ type kept struct {
 
 // received takes one result of the RecvFrom.
 func (p *Port) received(op *proactor.Op) {
+	if op.Err == nil && p.state == started && p.msg.Truncated {
+		p.stats.Truncated++
+	}
 	switch {
 	case op.Err == nil && p.state != started:
 		p.discard(op.Msg.Files)
@@ -71,26 +74,31 @@ func (p *Port) refused() {
 
 // deliver gives a datagram, or a train of them, to the protocol.
 func (p *Port) deliver(data []byte, from proactor.Address, msg *proactor.Msg) {
-	if msg.Truncated {
-		p.stats.Truncated++
-	}
 	n := msg.SegmentSize
 	if n <= 0 || n >= len(data) {
+		msg.SegmentSize = 0
 		p.one(data, from, msg)
 		return
 	}
-	if p.flags.has(trains) {
-		p.stats.Received += uint64((len(data) + n - 1) / n)
-		p.train(data, n, from)
-		return
+	whole := len(data) // bytes of datagrams that are
+	if msg.Truncated {
+		whole -= len(data) % n
+		msg.Truncated = false
 	}
-	for len(data) > 0 && p.state == started {
+	tail := data[whole:]
+	if p.trains() && whole > 0 {
+		p.stats.Received += uint64((whole + n - 1) / n)
+		p.train(data[:whole:whole], from, msg)
+		data = tail
+	}
+	for msg.SegmentSize = 0; len(data) > 0 && p.state == started; {
 		if p.flags.has(paused) { // by the datagram before
-			rest := kept{data: slices.Clone(data), from: from, msg: proactor.Msg{SegmentSize: n, Info: msg.Info}}
-			p.kept = slices.Insert(p.kept, 0, rest)
+			rest := proactor.Msg{SegmentSize: n, Truncated: len(tail) > 0, Info: msg.Info}
+			p.kept = slices.Insert(p.kept, 0, kept{data: slices.Clone(data), from: from, msg: rest})
 			return
 		}
 		cut := min(n, len(data))
+		msg.Truncated = len(data) == len(tail)
 		p.one(data[:cut:cut], from, msg)
 		data = data[cut:]
 	}
@@ -100,10 +108,9 @@ func (p *Port) deliver(data []byte, from proactor.Address, msg *proactor.Msg) {
 func (p *Port) one(data []byte, from proactor.Address, msg *proactor.Msg) {
 	defer p.returned()
 	switch {
-	case p.flags.has(informed):
+	case p.informed != nil:
 		p.stats.Received++
-		i, _ := transport.As[Informed](p.p)
-		i.DatagramInfo(data, from, msg)
+		p.informed.DatagramInfo(data, from, msg)
 	case msg.Truncated:
 		p.discard(msg.Files)
 	default:
@@ -113,10 +120,16 @@ func (p *Port) one(data []byte, from proactor.Address, msg *proactor.Msg) {
 	}
 }
 
-func (p *Port) train(data []byte, segment int, from proactor.Address) {
+// trains reports whether the protocol takes several datagrams at once.
+func (p *Port) trains() bool { return p.informedTrains != nil || p.plainTrains != nil }
+
+func (p *Port) train(data []byte, from proactor.Address, msg *proactor.Msg) {
 	defer p.returned()
-	t, _ := transport.As[TrainReceiver](p.p)
-	t.TrainReceived(data, segment, from)
+	if p.informedTrains != nil {
+		p.informedTrains.TrainInfo(data, from, msg)
+	} else {
+		p.plainTrains.TrainReceived(data, msg.SegmentSize, from)
+	}
 }
 
 // discard closes files that nobody wants.

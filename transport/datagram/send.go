@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"errors"
+	"net/netip"
 	"syscall"
 
 	"mobius/proactor"
@@ -13,7 +14,7 @@ type packet struct {
 	op         proactor.Op
 	to         proactor.Address
 	msg        proactor.Msg
-	buf        []byte
+	own        []byte // memory of small ones
 	port       *Port
 	prev, next *packet // in the port's list of those under way; next also in that of free ones
 }
@@ -25,10 +26,10 @@ const (
 	largestIPv6 = 65527
 )
 
-// Packets that are kept to be used again: how many, and up to which size.
-const (
-	keepPackets = 256
-	keepBytes   = 2048
+// Addresses of either family.
+var (
+	anyIPv4 = proactor.IPAddress(proactor.UDP, netip.IPv4Unspecified(), 0)
+	anyIPv6 = proactor.IPAddress(proactor.UDP, netip.IPv6Unspecified(), 0)
 )
 
 // Write sends a copy of data as one datagram to the peer of a connected port.
@@ -51,7 +52,7 @@ func (p *Port) WriteTo(data []byte, to proactor.Address) error {
 }
 
 // WriteMsg is WriteTo with what msg says beside it: SegmentSize cuts data into
-// several datagrams (UDP_SEGMENT), Info sets fields of the packet, Files travel
+// several datagrams (UDP_SEGMENT; of Stats.Sent and Options.Queue it is one), Info sets fields of the packet, Files travel
 // along on unix sockets. msg is copied; the files may be closed at once. An
 // invalid to means the peer.
 func (p *Port) WriteMsg(data []byte, to proactor.Address, msg *proactor.Msg) error {
@@ -69,9 +70,8 @@ func (p *Port) send(data []byte, to proactor.Address, msg *proactor.Msg) error {
 	if err := p.mayWrite(data, to, msg); err != nil {
 		return p.refuse(to, err)
 	}
-	k := p.packet()
-	k.buf = append(k.buf[:0], data...)
-	k.op.Buf, k.op.Addr, k.op.Msg = k.buf, nil, nil
+	k := p.store.packet(p, len(data))
+	k.op.Buf = append(k.op.Buf, data...)
 	if to.IsValid() {
 		k.to, k.op.Addr = to, &k.to
 	}
@@ -102,8 +102,10 @@ func (p *Port) mayWrite(data []byte, to proactor.Address, msg *proactor.Msg) err
 			return syscall.EDESTADDRREQ
 		}
 		to = p.remote
-	} else if err := p.reaches(to); err != nil {
-		return err
+	} else if !p.flags.has(familyOf(to)) {
+		if err := p.reaches(to); err != nil {
+			return err
+		}
 	}
 	longest := len(data)
 	if msg != nil && msg.SegmentSize > 0 {
@@ -118,6 +120,27 @@ func (p *Port) mayWrite(data []byte, to proactor.Address, msg *proactor.Msg) err
 		return transport.ErrFull
 	}
 	return nil
+}
+
+// families notes which addresses can be sent to.
+func (p *Port) families() {
+	p.flags &^= takes4 | takes6
+	for _, to := range [...]proactor.Address{anyIPv4, anyIPv6} {
+		if p.reaches(to) == nil {
+			p.flags |= familyOf(to)
+		}
+	}
+}
+
+// familyOf returns the flag of a UDP address.
+func familyOf(to proactor.Address) flags {
+	switch ip := to.IP(); {
+	case to.Kind() != proactor.UDP || !ip.IsValid():
+		return 0
+	case ip.Is4():
+		return takes4
+	}
+	return takes6
 }
 
 // reaches returns why nothing can be sent to an address: it is of another
@@ -143,25 +166,9 @@ func (p *Port) reaches(to proactor.Address) error {
 // it does unless it was told otherwise.
 func (p *Port) v6Only() bool { return p.o.Socket == nil || p.o.Socket.V6Only != proactor.Off }
 
-// packet returns one that is free.
-func (p *Port) packet() *packet {
-	k := p.free
-	if k == nil {
-		k = &packet{port: p}
-		k.op = proactor.Op{Kind: proactor.OpSendTo, Owner: k}
-	} else {
-		p.free = k.next
-		p.freeN--
-	}
-	k.op.Handle = p.recv.Handle
-	k.prev, k.next = nil, nil
-	return k
-}
-
 // Complete takes the result of a send.
 func (k *packet) Complete(op *proactor.Op) {
 	p := k.port
-	n := len(k.buf)
 	if k.prev != nil {
 		k.prev.next = k.next
 	} else {
@@ -171,16 +178,12 @@ func (k *packet) Complete(op *proactor.Op) {
 		k.next.prev = k.prev
 	}
 	p.queued--
-	p.bytes -= n
+	p.bytes -= len(op.Buf)
 	err, to := op.Err, k.to
 	if op.Addr == nil {
 		to = p.remote
 	}
-	if p.freeN < keepPackets && cap(k.buf) <= keepBytes {
-		k.op.Addr, k.op.Msg = nil, nil
-		k.next, p.free = p.free, k
-		p.freeN++
-	}
+	p.store.put(k)
 	p.sent(to, err)
 	p.settle()
 }
