@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -182,6 +183,81 @@ func TestManyDatagramsOfOneSocketTakeTurns(t *testing.T) {
 		}
 		if !one[0].idle() {
 			t.Fatalf("turn %d: the other socket's is not sent", turn)
+		}
+	}
+}
+
+// A coupler is a kernel whose device takes no trains.
+type coupler struct {
+	answers
+	liar
+	from    int
+	b       *Backend
+	refused int
+}
+
+func (c *coupler) submit(e *SQE) {
+	if e.Opcode != IORING_OP_SENDMSG || int(e.Fd) != c.from {
+		return
+	}
+	if m := *(**Message)(unsafe.Pointer(&e.Addr)); m.ControlLen > 0 {
+		c.refused++
+		c.answer(e, unix.EIO)
+	}
+}
+
+func (c *coupler) together(n int) (int, unix.Errno) {
+	for i := range n {
+		if !c.b.bundle.HasControl(i) {
+			continue
+		}
+		if i > 0 {
+			return i, 0
+		}
+		c.refused++
+		return 0, unix.EIO
+	}
+	return n, 0
+}
+
+// Where the device takes no trains their datagrams go one by one, each in its
+// place, whatever goes before and behind them.
+func TestRefusedTrainsKeepTheirPlace(t *testing.T) {
+	for _, trains := range [][]int{{1}, {0, 1, 0}, {1, 1, 0, 0, 1}, {0, 0, 1}} {
+		b := openTest(t, Options{Unrestricted: true})
+		to, at := packet(t, b, udpHere, nil)
+		from, _ := packet(t, b, udpHere, nil)
+		in := receive(b, to, false)
+		pass(t, b, time.Millisecond)
+		c := &coupler{from: int(from.Index()), b: b}
+		c.change = func(x *CQE) { *x = c.answered(*x) }
+		b.ring.fake, b.ring.shown = c, b.ring.sq.next
+		var all []*single
+		next, want := byte(0), 0
+		for _, train := range trains {
+			op := proactor.Op{Kind: proactor.OpSendTo, Handle: from, Addr: &at, Buf: []byte{next}}
+			if train == 1 {
+				op.Buf = []byte{next, next, next + 1, next + 1, next + 2}
+				op.Msg = &proactor.Msg{SegmentSize: 2}
+			}
+			next += byte(1 + 2*train)
+			want += 1 + 2*train
+			all = append(all, start(b, op))
+		}
+		until(t, b, "all arrive", func() bool { return in.count == want })
+		for i, p := range in.got {
+			if p[0] != byte(i) {
+				t.Errorf("%v: datagram %d arrives in the place of %d", trains, p[0], i)
+			}
+		}
+		until(t, b, "all sends have ended", func() bool { return b.Stats().Ops == 1 })
+		for i, s := range all {
+			if s.n != 1 || s.last.Err != nil || s.last.N != len(s.op.Buf) {
+				t.Errorf("%v: SendTo %d: %d completions, %d, %v", trains, i, s.n, s.last.N, s.last.Err)
+			}
+		}
+		if c.refused == 0 {
+			t.Errorf("%v: nothing was refused", trains)
 		}
 	}
 }

@@ -178,6 +178,9 @@ func (b *Bundle) Add(m *Message) { b.headers = append(b.headers, mmsghdr{header:
 // Len returns how many messages are in b.
 func (b *Bundle) Len() int { return len(b.headers) }
 
+// HasControl reports whether message i has control data.
+func (b *Bundle) HasControl(i int) bool { return b.headers[i].header.Controllen > 0 }
+
 // Bytes returns how many bytes of message i the latest Send has sent.
 func (b *Bundle) Bytes(i int) int { return int(b.headers[i].n) }
 
