@@ -184,7 +184,10 @@ func (b *Backend) sendBatch(d *desc) bool {
 		b.out.Init(batchSize)
 	}
 	n := 0
-	for op := first; op != nil && n < b.out.Len() && op.B.Flags&(wasRefused|goesApart) == 0 && b.compose(b.out.At(n), d, op); op = op.B.Next {
+	for op := first; op != nil && n < b.out.Len() && op.B.Flags&(wasRefused|goesApart) == 0; op = op.B.Next {
+		if !b.compose(b.out.At(n), d, op) {
+			break
+		}
 		n++
 	}
 	if n == 0 {
