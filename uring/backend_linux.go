@@ -61,6 +61,7 @@ type Backend struct {
 	prompt  bool     // a send is pending, which most probably completes at once
 	clock   time.Duration
 	ticking bool // clock is this round's time
+	yielder sys.Yielder
 
 	after   after
 	waker   waker

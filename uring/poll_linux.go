@@ -151,10 +151,9 @@ func (b *Backend) retryCancels() {
 func (b *Backend) enter(wait time.Duration, again bool) (woken bool, err error) {
 	b.publish()
 	if wait != 0 { // the scheduler need hear only of calls that may wait
-		switch {
-		case b.prompt || b.ring.Ready() > 0 || !again && b.ring.TaskRun():
+		if b.prompt || b.ring.Ready() > 0 || !again && b.ring.TaskRun() {
 			wait = 0
-		case !b.waker.sleep():
+		} else if b.yielder.Yield(); !b.waker.sleep() {
 			wait, woken = 0, true
 		}
 	}
