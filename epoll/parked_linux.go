@@ -27,12 +27,25 @@ import (
 // the processor. For a turn that wakes nobody it costs one epoll_pwait(2) more.
 //
 // A goroutine that is locked to its thread may poll it, but gains nothing by it.
+//
+// The backend is a proactor.Ringer: a turn that wakes one goroutine only can do so
+// without starting another thread.
 func OpenParked(o Options) (proactor.Backend, error) {
 	s, err := newParked()
 	if err != nil {
 		return nil, err
 	}
-	return ready.New(s, o)
+	bell, err := newBell()
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	b, err := ready.New(s, o)
+	if err != nil {
+		bell.close()
+		return nil, err
+	}
+	return &backend{Backend: b, bell: bell}, nil
 }
 
 // A parked is a selector that waits in the runtime's network poller.

@@ -73,7 +73,7 @@ func (c *PacketConn) awaitReadable() {
 	if c.closing() == nil && !r.deadline.over() {
 		r.polling = true
 		c.post()
-		r.await()
+		r.awaitTurn(c.k)
 	}
 }
 

@@ -151,7 +151,7 @@ func (c *PacketConn) take() (*datagram, error) {
 			r.begun, r.stopped = true, true
 			c.post()
 		}
-		r.await()
+		r.awaitTurn(c.k)
 	}
 }
 

@@ -89,7 +89,7 @@ func (c *Conn) unreadable() error {
 // the loop has copied to r.dst. It unlocks r.mu, which is held.
 func (c *Conn) awaitLocked() int {
 	r := &c.r
-	r.await()
+	r.awaitTurn(c.k)
 	n := r.got
 	r.dst, r.got = nil, 0
 	r.mu.Unlock()

@@ -22,8 +22,14 @@ func (d *side) await() {
 	d.w.waiting = true
 	d.deadline.arm()
 	d.mu.Unlock()
-	<-d.w.ch
+	d.w.wait()
 	d.mu.Lock()
+}
+
+// awaitTurn is await by a goroutine that a loop's turn will wake, most likely.
+func (d *side) awaitTurn(k *waking) {
+	d.w.bell = k.seat()
+	d.await()
 }
 
 // interrupt makes whoever waits look at the state, for the last time.
