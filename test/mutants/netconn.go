@@ -1,7 +1,7 @@
 package main
 
 func netconnAreas() []area {
-	tests := `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`
+	tests := `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|S[ie]|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`
 	return []area{
 		{"netconn", tests, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",
@@ -50,6 +50,12 @@ func netconnAreas() []area {
 				"!y.flags.has(paused|leaving)", "!y.flags.has(paused)"},
 			{"a listener's file goes though it is to stay", "netconn/listenfile.go",
 				"	if n.keeps.Load() {", "	if false {"},
+			{"a turn that wakes several gives the bell out", "netconn/waiter.go",
+				"k.single.Store(w.next == nil)", "k.single.Store(true)"},
+			{"a reader that waits for the bell has its channel woken", "netconn/waiter.go",
+				"	if w.bell != nil {\n		w.bell.Ring()\n		return\n	}\n", ""},
+			{"nobody waits for the bell", "netconn/waiter.go",
+				"if k.bell == nil || !k.single.Load() || !k.bell.Take() {", "if k.bell != nil || !k.single.Load() {"},
 			{"an errno has no system call's name", "netconn/errors.go",
 				"		return os.NewSyscallError(call, errno)", "		return errno"},
 		}},
