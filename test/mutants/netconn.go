@@ -1,7 +1,8 @@
 package main
 
 func netconnAreas() []area {
-	tests := `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|S[ie]|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|NettestTCP|Errand|Number)`
+	tests := `^Test(RawConn|Copy|Proxy|Beside|LikePackageNet|S[ie]|Peek|Writ|ReadBuffer|Unaccepted|Hijack|Detach|Packet|Nettest` +
+		`TCP|Errand|Number)`
 	return []area{
 		{"netconn", tests, []mutant{
 			{"a Read does not see its deadline", "netconn/read.go",

@@ -80,8 +80,12 @@ func TestGRPCStreams(t *testing.T) {
 		c := grpcClient(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
+		n := 50
+		if long() {
+			n = 1000
+		}
 		var all sync.WaitGroup
-		for i := range 50 {
+		for i := range n {
 			all.Go(func() {
 				stream, err := c.NewStream(ctx, &service.Streams[0], "/Echo/Many")
 				if err != nil {

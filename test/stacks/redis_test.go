@@ -96,7 +96,7 @@ func TestRedcon(t *testing.T) {
 		}()
 		_, port, _ := strings.Cut(l.Addr().String(), ":")
 		n := "50000"
-		if length() == "2" {
+		if !long() {
 			n = "20000"
 		}
 		for _, depth := range []string{"1", "16"} {

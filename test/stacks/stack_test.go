@@ -48,7 +48,7 @@ func (*theirs) Listen(network, address string) (net.Listener, error) {
 // netconn on each backend.
 func each(t *testing.T, f func(t *testing.T, s stack)) {
 	t.Run("net", func(t *testing.T) { f(t, &theirs{}) })
-	for _, backend := range []string{"uring", "epoll"} {
+	for _, backend := range []string{"uring", "epoll", "netpoll"} {
 		t.Run(backend, func(t *testing.T) { f(t, start(t, backend)) })
 	}
 }
@@ -106,12 +106,15 @@ func wait[T any](t *testing.T, c <-chan T) T {
 	}
 }
 
-// length is how long a load generator runs.
+// long reports whether the tests are to take their time.
+func long() bool { return os.Getenv("MOBIUS_LONG") != "" }
+
+// length is how long a load generator runs, in seconds.
 func length() string {
-	if os.Getenv("MOBIUS_LONG") != "" {
+	if long() {
 		return "20"
 	}
-	return "2"
+	return "1"
 }
 
 // load runs a load generator, and wants a pattern in what it says.
@@ -125,6 +128,9 @@ func load(t *testing.T, want string, name string, args ...string) string {
 	}
 	if !regexp.MustCompile(want).Match(out) {
 		t.Fatalf("%s says, without %q:\n%s", name, want, out)
+	}
+	if long() {
+		t.Logf("%s\n%s", name, out)
 	}
 	return string(out)
 }
