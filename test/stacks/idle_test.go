@@ -19,16 +19,15 @@ import (
 	"mobius/internal/testenv"
 )
 
-// idlePeer, in the environment, makes the test binary the client of
-// TestIdleKeepAlive: address and number of connections.
-const idlePeer = "MOBIUS_STACKS_PEER"
+// idlePeer, as the first argument, makes the test binary the client of
+// TestIdleKeepAlive; the address and the number of connections follow.
+const idlePeer = "peer"
 
 func TestMain(m *testing.M) {
-	address, n, peer := strings.Cut(os.Getenv(idlePeer), " ")
-	if !peer {
+	if len(os.Args) != 4 || os.Args[1] != idlePeer {
 		os.Exit(m.Run())
 	}
-	if err := peerOf(address, n); err != nil {
+	if err := peerOf(os.Args[2], os.Args[3]); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -109,8 +108,7 @@ func TestIdleKeepAlive(t *testing.T) {
 	each(t, func(t *testing.T, s stack) {
 		server, _ := serveHTTP(t, s, mux(), false)
 		before := costs(t)
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), idlePeer+"="+server.Listener.Addr().String()+" "+strconv.Itoa(n))
+		cmd := exec.Command(os.Args[0], idlePeer, server.Listener.Addr().String(), strconv.Itoa(n))
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
