@@ -40,7 +40,7 @@ func processAreas() []area {
 			{"the port takes the caller's descriptor", "connector/adopt.go",
 				"	own, err := sockets.Duplicate(fd)", "	own, err := fd, error(nil)"},
 			{"a connection is taken for a listener", "connector/adopt.go",
-				"	case listening != (refused == nil):", "	case listening != (refused == nil || listening):"},
+				"	case listening && refused != nil:", "	case listening && refused != nil && fd < 0:"},
 			{"a connection without a protocol leaks", "connector/adopt.go",
 				"	if p == nil {\n		_ = l.Sockets().CloseFD(h)", "	if p == nil {"},
 			{"a datagram port takes the caller's descriptor", "transport/datagram/adopt.go",
