@@ -38,7 +38,7 @@ func secureAreas() []area {
 			{"a datagram that was cut is delivered", "transport/datagram/receive.go",
 				"	case msg.Truncated:\n		p.discard(msg.Files)\n", ""},
 			{"a datagram that was cut is not counted", "transport/datagram/receive.go",
-				"	if msg.Truncated {\n		p.stats.Truncated++\n	}\n", ""},
+				"		p.stats.Truncated++\n", "		p.stats.Truncated += 0\n"},
 			{"nobody knows who sent it", "transport/datagram/receive.go",
 				"		p.deliver(op.Buf, p.from, &p.msg)", "		p.deliver(op.Buf, proactor.Address{}, &p.msg)"},
 			{"a path in use is taken over", "internal/sys/unixfile_posix.go",
