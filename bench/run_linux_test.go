@@ -236,6 +236,17 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// A sample that would take longer than there is time is cut.
+func TestBudgetCutsASample(t *testing.T) {
+	o := short(t, "echo:2,64,1", "net")
+	o.Duration, o.Budget = MaxDuration, 700*time.Millisecond
+	r := run(t, o)
+	took, notes := r.Ended.Sub(r.Started), strings.Join(r.Notes, " ")
+	if took > testenv.Patience() || !strings.Contains(notes, "ended after 700ms as asked") {
+		t.Errorf("it took %v: %q", took, notes)
+	}
+}
+
 // Whenever a run is ended, it gives back what it has, and leaves nothing.
 func TestCancel(t *testing.T) {
 	leavesNothing(t)

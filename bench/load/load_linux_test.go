@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -170,6 +171,23 @@ func TestServersThatLie(t *testing.T) {
 		case err != nil && (!stalls || !strings.Contains(err.Error(), "no answer for 300ms")):
 			t.Errorf("a server that %s: %v", name, err)
 		}
+	}
+}
+
+// More than was asked for is bad, though every byte is what would come next.
+func TestMoreThanWasAskedForIsBad(t *testing.T) {
+	testenv.Leaks(t)
+	pattern := newPattern(64)
+	s := short(serve(t, "tcp", echo(func(n int, p []byte) []byte {
+		if n > 0 {
+			return p
+		}
+		pos := bytes.Index(pattern.bytes, p)
+		return pattern.at(uint64(pos), 2*uint64(len(p)))
+	})))
+	s.Conns = 1
+	if res, err := measure(t, s); err != nil || res.Bad != 64 {
+		t.Errorf("%d bad bytes, %v, want 64", res.Bad, err)
 	}
 }
 

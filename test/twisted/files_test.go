@@ -238,6 +238,46 @@ func TestCase253DescriptorBeforeBytes(t *testing.T) {
 	})
 }
 
+// Bytes that have come before a pause takes hold are kept, and so is what comes
+// after them while the receive is being ended: each descriptor keeps its place.
+func TestCase253DescriptorBehindKeptBytes(t *testing.T) {
+	for seed := range uint64(64) {
+		t.Run(fmt.Sprintf("sim, seed %d", seed), func(t *testing.T) {
+			s := newScene(backends.Simulate(t, sim.Options{Seed: seed, Harmless: true}), unix)
+			plant := s.plant("server")
+			takers := takes(plant)
+			_, client := s.pair(plant, s.silent("client"))
+			server := (*takers)[0]
+			fd, _ := s.gift()
+			s.expect()
+			server.t.PauseReading()
+			for i := range 6 {
+				if i > 0 {
+					client.send(fd)
+				}
+				client.write("ab")
+				s.turns(1 + int(seed)%2)
+			}
+			s.turns(int(seed) % 5)
+			server.t.ResumeReading()
+			server.has(12)
+			s.Logf("seed %d: %q", seed, s.events)
+			for i, e := range s.events { // one receive may bring what several sends carried
+				n := 0
+				if _, err := fmt.Sscanf(e, "server file after %d bytes", &n); err != nil || n < 2 || n > 2*(i+1) {
+					s.Errorf("event %d is %q, want a descriptor after 2 to %d bytes", i, e, 2*(i+1))
+				}
+			}
+			if len(s.events) != 5 {
+				s.Errorf("%d descriptors, want 5", len(s.events))
+			}
+			for _, fd := range append(server.fds, fd) {
+				s.discard(fd)
+			}
+		})
+	}
+}
+
 // What is received but not delivered is closed.
 func TestDescriptorsOfALostConnection(t *testing.T) {
 	eachStreamOfFiles(t, func(s *scene, server *taker, client *talker) {

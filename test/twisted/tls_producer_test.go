@@ -185,3 +185,47 @@ func (p stumbler) StopProducing() {
 		panic("stopped")
 	}
 }
+
+// Whoever stands on TLS, and is full by bytes of its own, is told when the
+// output below is short, though that was never long: also if the kernel has to
+// take some of it first.
+func TestX20ShortOutputOverTLS(t *testing.T) {
+	eachVersion(t, func(s *tlsScene) {
+		o, reader := s.sealed()
+		s.Until("the handshake", func() bool { return o.shaken })
+		if err := o.RegisterProducer(&faucet{s: s.scene}); err != nil {
+			s.Fatal(err)
+		}
+		over := &struct{ transport.Transport }{}
+		up, err := o.talker.t.(transport.Upgrader).Upgrade(over, o)
+		if err != nil {
+			s.Fatal(err)
+		}
+		over.Transport = up.Below
+		below := up.Below.(transport.DrainTeller)
+		if below.TellDrained() {
+			s.Error("to be told of an output that is short")
+		}
+		reader.t.PauseReading()
+		q, _ := transport.As[transport.Queuer](o.talker.t)
+		n := 0
+		for still := 0; still < 20; still++ { // the kernel takes no more
+			for q.Queued() <= 24<<10 {
+				o.write(strings.Repeat("x", 8<<10))
+				n += 8 << 10
+				still = 0
+			}
+			s.Turn()
+		}
+		s.expect()
+		if !below.TellDrained() {
+			s.Fatalf("not to be told, with %d bytes queued", q.Queued())
+		}
+		s.expect()
+		reader.t.ResumeReading()
+		s.await("resume")
+		reader.has(n)
+		s.expect("resume")
+		s.over(o, reader)
+	})
+}
