@@ -38,6 +38,9 @@ func openAll(o *Options, log *slog.Logger) ([]proactor.Backend, BackendInfo, err
 		}
 		return backends, info(backends, backends[0].Name(), "made by Options.Open"), nil
 	}
+	if o.Direct != 0 {
+		return openDirect(o)
+	}
 	if o.Backend == "" || o.Backend == "auto" {
 		return openAuto(candidates(), o.Loops, log)
 	}
@@ -51,6 +54,23 @@ func openAll(o *Options, log *slog.Logger) ([]proactor.Backend, BackendInfo, err
 		}
 	}
 	return nil, BackendInfo{}, fmt.Errorf("backend %q: %s has %s", o.Backend, platform, candidateNames())
+}
+
+// openDirect opens the one backend that has Options.Direct. Where it cannot be
+// had there is no other: those would have a descriptor for each connection.
+func openDirect(o *Options) ([]proactor.Backend, BackendInfo, error) {
+	switch {
+	case o.Backend != "" && o.Backend != "auto" && o.Backend != withTable:
+		return nil, BackendInfo{}, fmt.Errorf("Options.Direct is %d, but backend %q has no table of connections: io_uring has, on Linux",
+			o.Direct, o.Backend)
+	case o.Direct < 0:
+		return nil, BackendInfo{}, fmt.Errorf("Options.Direct is %d, want 0 or more", o.Direct)
+	}
+	backends, err := openEach(o.Loops, func(int) (proactor.Backend, error) { return openTable(o.Direct) })
+	if err != nil {
+		return nil, BackendInfo{}, err
+	}
+	return backends, info(backends, backends[0].Name(), "it keeps connections without descriptors"), nil
 }
 
 func info(backends []proactor.Backend, name, why string) BackendInfo {

@@ -29,6 +29,15 @@ type Options struct {
 	// the simulator, the Open of a sim.Net.
 	Open func(loop int) (proactor.Backend, error)
 
+	// Direct is how many stream connections of each loop are kept without a
+	// descriptor, in a table of its ring; 0, the default, means none. So many can
+	// be had beyond the limit on descriptors (RLIMIT_NOFILE), each of which tables is
+	// itself no larger than that. Accepting pauses before a table is full; then connects end with
+	// ENFILE. It is uring's: with another backend, or on a kernel before Linux 6.13, it is New's
+	// error. See uring.Options.Direct for what such connections lack, and
+	// ListenOptions.ReusePort, by which a loop accepts into its own table.
+	Direct int
+
 	// Loops is how many loops there are; default 1, so that nothing two
 	// connections share needs a lock. Each runs on a thread of its own, but
 	// on netpoll.

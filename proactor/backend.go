@@ -138,13 +138,14 @@ type Backend interface {
 
 	// WriteFrom is from how many bytes on the loop's own TryWrite at the end of a
 	// turn costs less than a Send: 1 where a Send makes that system call as well,
-	// more where a Poll makes many Sends' together. It does not change.
+	// more where a Poll makes many Sends' together, and more than there can be
+	// where streams have no descriptors. It does not change.
 	WriteFrom() int
 
 	// TryWrite makes one non-blocking write of bufs, by whoever has entered
 	// h's token (or by the loop, which keeps it), and returns how many bytes
 	// the kernel took: fewer than all, and 0, with a nil error when it takes
-	// no more now. Any goroutine.
+	// no more now, and always where streams have no descriptors. Any goroutine.
 	TryWrite(h Handle, bufs [][]byte) (int, error)
 
 	// Now is a monotonic time since an arbitrary moment. Sim makes it up. On a
@@ -193,4 +194,5 @@ type Stats struct {
 	Handles int // open handles
 	Pipes   int // pipes open, pooled ones included
 	Lent    int // buffers that are not the kernel's
+	Direct  int // places of a ring's file table that are taken, or kept for an accept that is active
 }

@@ -90,7 +90,8 @@ type Sockets interface {
 	// Number returns the number of h's descriptor, which stays the backend's:
 	// for system calls that this interface does not have. It is another's once h
 	// is closed or detached, so the caller sees to it that this does not happen
-	// meanwhile. ErrUnsupported where there are no numbers (sim). Any goroutine.
+	// meanwhile. ErrUnsupported where there are no numbers (sim, streams in a
+	// ring's table). Any goroutine.
 	Number(h Handle) (int, error)
 
 	// Duplicate returns a descriptor more of what fd is, CLOEXEC, the caller's

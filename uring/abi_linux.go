@@ -112,6 +112,15 @@ type rsrcUpdate struct { // struct io_uring_rsrc_update
 	data   uint64
 }
 
+type rsrcRegister struct { // struct io_uring_rsrc_register
+	_     structs.HostLayout
+	nr    uint32
+	flags uint32
+	resv2 uint64
+	data  uint64
+	tags  uint64
+}
+
 type probeOp struct { // struct io_uring_probe_op
 	_     structs.HostLayout
 	op    uint8

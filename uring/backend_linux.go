@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"math"
 	"time"
 	"unsafe"
 
@@ -35,6 +36,8 @@ type Backend struct {
 
 	waiting  proactor.Queue // ops that found no room in the submission queue
 	finished proactor.Queue // ops that ended without the kernel; N and Err are set
+
+	table table
 
 	pools  []*pool
 	holds  proactor.Holds
@@ -117,7 +120,12 @@ type after struct {
 func (b *Backend) Name() string { return "uring" }
 
 // WriteFrom implements proactor.Backend.
-func (b *Backend) WriteFrom() int { return b.o.WriteFrom }
+func (b *Backend) WriteFrom() int {
+	if b.table.size > 0 {
+		return math.MaxInt // no system call reaches what has no descriptor
+	}
+	return b.o.WriteFrom
+}
 
 // Affinity implements proactor.Backend: the ring is set up for a single
 // issuer, which is a thread, and completions are its deferred task work.
@@ -146,6 +154,7 @@ func (b *Backend) Stats() proactor.Stats {
 	s.Ops = b.ops
 	s.Holds, s.Handles = b.holds.Len()+b.mail.holds.Len(), b.Handles()
 	s.Pipes = b.pipes.Open()
+	s.Direct = b.table.size - len(b.table.free)
 	for _, p := range b.pools {
 		s.Lent += len(p.buffers) - p.avail
 	}

@@ -31,12 +31,19 @@ var configs = []struct {
 	{"masked", Options{Without: Features()}},
 	{"tiny", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 512, Holds: 1, Datagrams: 2}},
 	{"tiny-plain", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Datagrams: 2, Plain: true}},
+	{"direct", Options{Direct: 64}},
+	{"tiny-direct", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Datagrams: 2, Plain: true, Direct: 64}},
 	{"tiny-masked", Options{Entries: 4, CQEntries: 4, Buffers: 2, BufferSize: 64, Holds: 1, Datagrams: 2, Without: Features()}},
 }
 
 func onConfigs(t *testing.T, f func(t *testing.T, b *Backend)) {
 	for _, c := range configs {
-		t.Run(c.name, func(t *testing.T) { f(t, openTest(t, c.o)) })
+		t.Run(c.name, func(t *testing.T) {
+			if c.o.Direct > 0 {
+				needDirect(t)
+			}
+			f(t, openTest(t, c.o))
+		})
 	}
 }
 

@@ -28,6 +28,11 @@ func (b *Backend) dispatch(c CQE) {
 			b.wakeup = false
 		}
 		return
+	case kindErrand:
+		if c.Res >= 0 {
+			_ = unix.Close(int(c.Res))
+		}
+		return
 	}
 	s := b.slots.find(c.UserData)
 	if s == nil {
@@ -106,6 +111,7 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		b.dropLetter(s)
 		b.leaveLane(s)
 		b.leaveOutbox(e, s)
+		b.leavePlace(s)
 		b.slots.give(s)
 	}
 	if op.Kind == proactor.OpSend {
@@ -208,6 +214,10 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 		}
 		return
 	}
+	if s.vector != 0 {
+		b.acceptedAt(s)
+		return
+	}
 	if !more && b.choice.multishotAccept && !b.Acceptable(b.Lookup(op.Handle), int(res)) {
 		// Kernels 6.2 to 6.7 lose the connection when the completion queue is
 		// full, and tell the result of a poll in its place: 195, most often.
@@ -219,6 +229,11 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 	if !more {
 		b.after.op = op
 	}
+	b.deliverAccepted(op, h, peer, ok)
+}
+
+// deliverAccepted delivers a connection, if it is still one.
+func (b *Backend) deliverAccepted(op *proactor.Op, h proactor.Handle, peer proactor.Address, ok bool) {
 	if ok {
 		if op.Addr != nil {
 			*op.Addr = peer
@@ -233,6 +248,9 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 // acceptFailed: errors of the connection that was to be accepted, and of the
 // network beneath it, are not the listener's (accept(2), ERRORS).
 func (b *Backend) acceptFailed(op *proactor.Op, errno syscall.Errno) {
+	if errno == unix.ECONNABORTED && b.slots.at(op.B.Slot).vector != 0 {
+		b.PeerGone++ // before the kernel could say who it was
+	}
 	switch errno {
 	case unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENOPROTOOPT, unix.EHOSTDOWN, unix.ENONET, unix.EHOSTUNREACH,
 		unix.EOPNOTSUPP, unix.ENETUNREACH, unix.EPERM, unix.ETIMEDOUT:

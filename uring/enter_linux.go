@@ -35,7 +35,7 @@ func (r *Ring) Pending() int { return int(r.sq.next - atomic.LoadUint32(r.sq.hea
 
 // Ready returns the number of completions in the queue.
 func (r *Ring) Ready() int {
-	n := int(atomic.LoadUint32(r.cq.tail) - atomic.LoadUint32(r.cq.head))
+	n := int(atomic.LoadUint32(r.cq.tail)-atomic.LoadUint32(r.cq.head)) + len(r.aside) - r.first
 	if r.fake != nil {
 		n += r.fake.kept()
 	}
@@ -52,6 +52,29 @@ func (r *Ring) NextCQE() (CQE, bool) {
 }
 
 func (r *Ring) nextCQE() (CQE, bool) {
+	if r.first == len(r.aside) {
+		return r.fromQueue()
+	}
+	c := r.aside[r.first]
+	if r.first++; r.first == len(r.aside) {
+		r.aside, r.first = r.aside[:0], 0
+	}
+	return c, true
+}
+
+// putAside looks for the completion with the given user data among those in the
+// queue. Those before it stay for NextCQE, in their order.
+func (r *Ring) putAside(user uint64) (CQE, bool) {
+	for c, ok := r.fromQueue(); ok; c, ok = r.fromQueue() {
+		if c.UserData == user {
+			return c, true
+		}
+		r.aside = append(r.aside, c)
+	}
+	return CQE{}, false
+}
+
+func (r *Ring) fromQueue() (CQE, bool) {
 	head := *r.cq.head
 	if head == atomic.LoadUint32(r.cq.tail) {
 		return CQE{}, false

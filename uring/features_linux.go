@@ -15,6 +15,10 @@ type need struct {
 	register []uint8 // IORING_REGISTER_…, once the ring is enabled
 }
 
+// directFiles is what Options.Direct needs; it is no Feature that is used by
+// itself.
+const directFiles Feature = "direct"
+
 var needs = []need{
 	{what: "accept", ops: []uint8{IORING_OP_ACCEPT}},
 	{what: "connect", ops: []uint8{IORING_OP_CONNECT}},
@@ -27,6 +31,8 @@ var needs = []need{
 	{what: "cancel", ops: []uint8{IORING_OP_ASYNC_CANCEL}},
 	{what: "wake and readiness", ops: []uint8{IORING_OP_POLL_ADD}},
 	{what: "cancel without a completion", feature: SkipSuccess, flags: IOSQE_CQE_SKIP_SUCCESS},
+	{what: "sockets in the ring's table", feature: directFiles, ops: []uint8{IORING_OP_FIXED_FD_INSTALL}, flags: IOSQE_FIXED_FILE,
+		register: []uint8{IORING_REGISTER_FILES_UPDATE}},
 	{what: "registered ring", feature: RegisteredRing,
 		register: []uint8{IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS}},
 }

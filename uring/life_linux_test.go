@@ -99,6 +99,9 @@ func TestTearDownAtRandomMoments(t *testing.T) {
 }
 
 func tearDown(t *testing.T, o Options, rng *rand.Rand) {
+	if o.Direct > 0 {
+		needDirect(t)
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	b, err := Open(o)

@@ -32,6 +32,9 @@ var backends atomic.Uint32
 // [ErrUnavailable]. The ring starts with the first Poll, whose thread owns it.
 func Open(o Options) (*Backend, error) {
 	o = o.withDefaults()
+	if o.Direct < 0 {
+		return nil, fmt.Errorf("Options.Direct is %d, want 0 or more: %w", o.Direct, unix.EINVAL)
+	}
 	c, err := examine(o)
 	if err != nil {
 		return nil, err
@@ -60,11 +63,18 @@ func (b *Backend) open() (err error) {
 	if err := b.openMail(); err != nil {
 		return err
 	}
+	if err := b.openTable(); err != nil {
+		return err
+	}
 	if err := b.mapCells(); err != nil {
 		return fmt.Errorf("map scratch memory: %w", err)
 	}
 	if !b.o.Unrestricted {
-		if err := b.ring.Restrict(allowList(b.o.Without)); err != nil {
+		without := b.o.Without
+		if b.table.size == 0 {
+			without = append([]Feature{directFiles}, without...)
+		}
+		if err := b.ring.Restrict(allowList(without)); err != nil {
 			return err
 		}
 	}
@@ -196,7 +206,12 @@ func (b *Backend) bury(c CQE) {
 		b.dropMail(c)
 	}
 	if s := b.slots.find(c.UserData); s != nil && s.role == accepting && c.Res >= 0 {
-		_ = unix.Close(int(c.Res))
+		if s.vector == 0 {
+			_ = unix.Close(int(c.Res))
+			return
+		}
+		b.table.Remove(uint32(s.vector - 1))
+		s.vector = 0
 	}
 }
 
@@ -207,6 +222,7 @@ func (b *Backend) dropOps() {
 			s.relay.putPipe()
 		}
 		b.dropLetter(s)
+		b.leavePlace(s)
 		if s.op != nil {
 			b.drop(s.op)
 		}

@@ -60,6 +60,21 @@ type Options struct {
 	// holds are asked back. By default half of the buffers, at least 1.
 	Holds int
 
+	// Direct is how many streams have no descriptor of the process but a place in a
+	// table of the ring's own: those accepted, those that Stream makes, and those adopted,
+	// once the loop runs. 0, the default, means none. So a process can have more
+	// connections than RLIMIT_NOFILE lets it have descriptors, which bounds the size of each
+	// ring's table, and nothing else. Nobody else pays: it needs Linux 6.13, and Open
+	// answers an error where it cannot be had.
+	//
+	// Connections are accepted one in a turn, and as long as more than a
+	// sixteenth of the places are free; the rest is for Stream, which answers ENFILE when none is left. What
+	// is adopted then stays a descriptor. A place has no Number, TryWrite writes nothing to it,
+	// relays copy, and what needs a descriptor for a system call (names, options, Shutdown, Reset, Detach)
+	// makes one for a moment, which costs two system calls more.
+	// See docs/decisions/0007-sockets-without-descriptors.md.
+	Direct int
+
 	// Plain leaves out incremental buffers, as Without Incremental does.
 	Plain bool
 

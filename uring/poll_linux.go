@@ -80,6 +80,9 @@ func (b *Backend) begin() error {
 	}
 	b.tid = unix.Gettid()
 	b.phase = polled
+	if b.table.size > 0 {
+		b.Places = &b.table // from now on the ring takes entries
+	}
 	return nil
 }
 
@@ -106,6 +109,7 @@ func (b *Backend) prepareRound() bool {
 		b.arm(b.waiting.Pop())
 	}
 	b.pumpStalled()
+	b.admitWaiting()
 	b.post()
 	b.collectWork()
 	mailIdle := b.feedMail()

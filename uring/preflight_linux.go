@@ -90,7 +90,22 @@ func examine(o Options) (c choice, err error) {
 	c.noIOWait = want(NoIOWait) && r.Features()&IORING_FEAT_NO_IOWAIT != 0
 	c.skipSuccess, c.splice = want(SkipSuccess), want(Splice)
 	c.registeredRing = want(RegisteredRing)
-	return c, c.try(r, want)
+	if err := c.try(r, want); err != nil || o.Direct == 0 {
+		return c, err
+	}
+	return c, c.tryDirect(r)
+}
+
+// tryDirect finds out whether Options.Direct can be had.
+func (c *choice) tryDirect(r *Ring) error {
+	if !c.ops[IORING_OP_FIXED_FD_INSTALL] {
+		return fmt.Errorf("Options.Direct: no file of a ring's table can have a descriptor, Linux 6.13 is needed: %w", unix.EOPNOTSUPP)
+	}
+	t := trial{r: r}
+	if err := t.direct(); err != nil {
+		return fmt.Errorf("Options.Direct: %w", err)
+	}
+	return nil
 }
 
 func (c *choice) optional() uint32 {
@@ -353,25 +368,33 @@ func (t *trial) sendVectors() error {
 	return nil
 }
 
+// listenAnywhere returns a unix socket that listens, and its name.
+func listenAnywhere() (l int, name unix.Sockaddr, err error) {
+	l, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, err
+	}
+	if err = unix.Bind(l, &unix.SockaddrUnix{}); err == nil {
+		err = unix.Listen(l, 1)
+	}
+	if err == nil {
+		name, err = unix.Getsockname(l)
+	}
+	if err != nil {
+		_ = unix.Close(l)
+	}
+	return l, name, err
+}
+
 // accept takes a connection from a unix socket with a name of the kernel's
 // choice.
 func (t *trial) accept() error {
 	const kind = unix.SOCK_STREAM | unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
-	l, err := unix.Socket(unix.AF_UNIX, kind, 0)
+	l, name, err := listenAnywhere()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(l)
-	if err = unix.Bind(l, &unix.SockaddrUnix{}); err == nil {
-		err = unix.Listen(l, 1)
-	}
-	if err != nil {
-		return err
-	}
-	name, err := unix.Getsockname(l)
-	if err != nil {
-		return err
-	}
 	t.entry().PrepAcceptMultishot(l, acceptFlags, t.user)
 	d, err := unix.Socket(unix.AF_UNIX, kind, 0)
 	if err != nil {

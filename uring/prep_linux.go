@@ -2,7 +2,11 @@
 
 package uring
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // Prep methods fill in an entry as a whole and leave nothing of what was there
 // before. Memory that an entry names must stay until its last completion;
@@ -26,6 +30,24 @@ func (s *SQE) PrepAccept(fd int, accept uint32, user uint64) {
 // one entry.
 func (s *SQE) PrepAcceptMultishot(fd int, accept uint32, user uint64) {
 	*s = SQE{Opcode: IORING_OP_ACCEPT, Fd: int32(fd), Ioprio: IORING_ACCEPT_MULTISHOT, OpFlags: accept, UserData: user}
+}
+
+// PrepAcceptDirect accepts one connection into a place of the table that
+// [Ring.RegisterFiles] has made (kernel 5.19). accept is SOCK_NONBLOCK or 0. The result is 0.
+func (s *SQE) PrepAcceptDirect(fd, place int, accept uint32, user uint64) {
+	*s = SQE{Opcode: IORING_OP_ACCEPT, Fd: int32(fd), OpFlags: accept, FileIndex: uint32(place) + 1, UserData: user}
+}
+
+// wantPeer has an accept fill in the peer's address, and its length, which
+// says how much room there is. They must stay until it has completed.
+func (s *SQE) wantPeer(to *unix.RawSockaddrAny, n *uint32) {
+	s.Addr, s.Off = address(unsafe.Pointer(to)), address(unsafe.Pointer(n))
+}
+
+// PrepInstall gives the file at a place a descriptor, CLOEXEC, which is the
+// result (kernel 6.8).
+func (s *SQE) PrepInstall(place int, user uint64) {
+	*s = SQE{Opcode: IORING_OP_FIXED_FD_INSTALL, Flags: IOSQE_FIXED_FILE, Fd: int32(place), UserData: user}
 }
 
 // PrepConnect connects to a socket address of n bytes.

@@ -25,6 +25,9 @@ func Probe() Report {
 		r.Operations, r.Missing = opNames(c.ops), missingOps(c.ops)
 		r.Choices = c.list()
 	}
+	if _, e := examine(Options{Direct: 1}.withDefaults()); e != nil {
+		r.Direct = e.Error()
+	}
 	if err == nil {
 		var b *Backend
 		if b, err = Open(Options{}); err == nil {

@@ -137,7 +137,13 @@ func (b *Backend) unpack(op *proactor.Op, res int32) {
 	}
 	p := b.pageFor(op)
 	b.inbox.In(p, true)
-	n, errno := b.inbox.Receive(int(op.Handle.Index()))
+	fd, err := b.Borrow(op.Handle)
+	if err != nil {
+		b.complete(op, 0, err)
+		return
+	}
+	n, errno := b.inbox.Receive(fd)
+	b.Return(op.Handle, fd)
 	switch {
 	case errno != 0:
 		b.failed(op, errno)

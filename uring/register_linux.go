@@ -97,6 +97,31 @@ func (r *Ring) NoIOWait() bool {
 	return true
 }
 
+// RegisterFiles makes the ring's table of files, with room for n and without
+// any, in which entries with IOSQE_FIXED_FILE name a file by its place (kernel 5.19).
+// EMFILE if n is above RLIMIT_NOFILE. A ring has one table.
+func (r *Ring) RegisterFiles(n int) error {
+	t := rsrcRegister{nr: uint32(n), flags: IORING_RSRC_REGISTER_SPARSE}
+	_, errno := r.register(IORING_REGISTER_FILES2, unsafe.Pointer(&t), int(unsafe.Sizeof(t)))
+	return registerError("FILES2", errno)
+}
+
+// UpdateFile puts the file of a descriptor, which may be closed then, at a
+// place of the table; -1 empties that.
+func (r *Ring) UpdateFile(place, fd int) error {
+	file := int32(fd)
+	u := rsrcUpdate{offset: uint32(place), data: address(unsafe.Pointer(&file))}
+	_, errno := r.register(IORING_REGISTER_FILES_UPDATE, unsafe.Pointer(&u), 1)
+	runtime.KeepAlive(&file)
+	return registerError("FILES_UPDATE", errno)
+}
+
+// UnregisterFiles empties the table, and ends it.
+func (r *Ring) UnregisterFiles() error {
+	_, errno := r.register(IORING_UNREGISTER_FILES, nil, 0)
+	return registerError("UNREGISTER_FILES", errno)
+}
+
 // Ops are the operations that a kernel knows, by IORING_OP_ number.
 type Ops [256]bool
 

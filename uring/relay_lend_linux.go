@@ -25,6 +25,7 @@ func (r *relay) draw(s *slot) {
 		if e := r.entry(); e != nil {
 			b.launch(s, kindOp)
 			e.PrepPoll(fd, unix.POLLIN, s.user)
+			aim(e)
 		}
 		return
 	}
@@ -46,13 +47,17 @@ func (r *relay) draw(s *slot) {
 	} else {
 		e.PrepRecvMultishot(fd, group, s.user)
 	}
+	aim(e)
 }
 
 // polls reports whether the source is polled rather than received from: for bulk, and
 // if it is no socket.
 func (r *relay) polls() bool {
-	return r.policy.Bulk() || r.polled
+	return r.bulk() || r.polled
 }
+
+// bulk reports whether to splice, which only descriptors can be.
+func (r *relay) bulk() bool { return r.policy.Bulk() && !r.placed }
 
 func (r *relay) entry() *SQE {
 	e := r.b.entry()
@@ -123,7 +128,7 @@ func (r *relay) received(c CQE, more bool) {
 	if p.buffers[c.Buffer()].spent {
 		b.fresh = append(b.fresh, id)
 	}
-	if s.armed && (r.queued >= relayQueue || r.policy.Bulk()) {
+	if s.armed && (r.queued >= relayQueue || r.bulk()) {
 		b.cancelSlot(s) // enough for now
 	}
 }
@@ -144,6 +149,7 @@ func (r *relay) pour(s *slot) {
 			r.b.launch(s, kindOp)
 			r.asked = min(len(p), r.budget(), maxSend)
 			e.PrepSend(int(r.to), p[:r.asked], sendFlags, s.user)
+			aim(e)
 		}
 	case r.queued > 0 && r.plain:
 		r.write(r.pieces[r.first].data)
@@ -166,6 +172,7 @@ func (r *relay) send(s *slot) {
 		p := r.pieces[r.first].data
 		r.asked = min(len(p), left)
 		e.PrepSend(fd, p[:r.asked], sendFlags, s.user)
+		aim(e)
 		b.refuse(e)
 		return
 	}
@@ -179,6 +186,7 @@ func (r *relay) send(s *slot) {
 	}
 	r.asked = r.budget() - left
 	b.prepareVectors(e, c, n, fd, s.user)
+	aim(e)
 }
 
 // poured handles a result of the sink's side.

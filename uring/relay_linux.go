@@ -48,6 +48,7 @@ type relay struct {
 	phase   relayPhase
 	side    proactor.Side
 	stalled bool // in Backend.stalled
+	placed  bool // one of the sides has no descriptor
 	evicted bool // some piece that is being sent has been asked back
 	polled  bool // the source is no socket: it is polled and read
 	plain   bool // the sink is no socket: it is written to
@@ -127,7 +128,8 @@ func (b *Backend) submitRelay(op *proactor.Op) {
 		pieces = r.own[:0]
 	}
 	*r = relay{b: b, op: op, x: x, pieces: pieces, from: int32(op.Handle.Index()), to: int32(x.Dst.Index()),
-		polled: from.Kind == sys.Other, plain: to.Kind == sys.Other}
+		polled: from.Kind == sys.Other, plain: to.Kind == sys.Other,
+		placed: placed(op.Handle) || placed(x.Dst)}
 	from.Busy++
 	to.Busy++
 	if invariant.Enabled {

@@ -18,6 +18,10 @@ func (r *relay) fill() {
 	if w := r.window(); w > 0 {
 		limit = int(min(int64(limit), w))
 	}
+	if r.placed {
+		r.copyIn(limit)
+		return
+	}
 	pipe, err := r.b.pipes.Get()
 	if err != nil {
 		r.copyIn(limit)
@@ -97,6 +101,7 @@ func (r *relay) awaitSink() {
 	if e := r.entry(); e != nil {
 		r.b.launch(s, kindOp)
 		r.b.prepareRoom(s, e, r.x.Dst)
+		aim(e)
 	}
 }
 

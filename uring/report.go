@@ -18,5 +18,6 @@ type Report struct {
 	Missing    []string `json:"missing,omitempty"`    // what it lacks, of what is needed
 	Choices    []Choice `json:"choices,omitempty"`    // features, used or not
 	Buffers    string   `json:"buffers,omitempty"`    // how receives are lent memory
+	Direct     string   `json:"direct,omitempty"`     // why Options.Direct cannot be had; "" if it can
 	Restricted bool     `json:"restricted,omitempty"` // rings are limited to an allow-list
 }

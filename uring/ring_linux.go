@@ -33,6 +33,9 @@ type Ring struct {
 	arg geteventsArg
 	ts  timespec
 
+	aside []CQE // completions taken out while another was looked for: from first on they come before the queue's
+	first int
+
 	maps [3]mapping
 	fail func(call string, op uint32) syscall.Errno // tests only: what to fail instead of calling the kernel
 

@@ -66,6 +66,7 @@ type descriptor struct {
 	class   uint8
 	hungUp  bool         // the peer has ended its side: polls for room must be multishot
 	outbox  *outbox      // of a UDP socket, once it has sent
+	peer    *sys.RawAddr // of a listener: where the kernel writes who is accepted into a place
 	in, out *proactor.Op // active ops, kept only if invariants are compiled in
 }
 

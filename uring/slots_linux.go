@@ -15,6 +15,7 @@ import "mobius/proactor"
 const (
 	kindCancel uint64 = iota // generation and slot are the target's
 	kindWake
+	kindErrand // whose result was not waited for any longer
 	kindOp
 	kindMail        // datagrams, without room for control data
 	kindMailControl // datagrams, with it
@@ -61,7 +62,7 @@ type slot struct {
 	user   uint64  // user data of the latest arming; its lower half is the slot's number from the first use on
 	skip   int     // sending: how many bytes are done of the piece that vector names
 
-	vector    int32  // sending: how many of op.Bufs are done; -1: Buf is not
+	vector    int32  // sending: how many of op.Bufs are done; -1: Buf is not. Accepting: the place kept for the next + 1
 	next      uint32 // in the list of free slots: the number of the next one + 1
 	role      role
 	armed     bool            // the kernel has it, or will with the next enter: a last completion will come

@@ -110,6 +110,9 @@ func (b *Backend) arm(op *proactor.Op) {
 		b.mail.pool.starve(op, s)
 		return
 	}
+	if s.role == accepting && b.table.size > 0 && !b.admit(op, s) {
+		return
+	}
 	e := b.entry()
 	if e == nil {
 		b.waiting.Push(op)
@@ -124,6 +127,7 @@ func (b *Backend) arm(op *proactor.Op) {
 	}
 	b.launch(s, kind)
 	b.prepare(op, s, e)
+	aim(e)
 }
 
 // launch begins a new arming of a slot, whose user data the entry gets.
@@ -149,7 +153,9 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 	fd := int(op.Handle.Index())
 	switch s.role {
 	case accepting:
-		if b.choice.multishotAccept {
+		if s.vector != 0 {
+			b.prepareAccept(op, s, e, fd)
+		} else if b.choice.multishotAccept {
 			e.PrepAcceptMultishot(fd, acceptFlags, s.user)
 		} else {
 			e.PrepAccept(fd, acceptFlags, s.user)

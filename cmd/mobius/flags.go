@@ -49,6 +49,7 @@ func (s *single) Set(value string) error {
 type reactorFlags struct {
 	backend string
 	loops   int
+	direct  int
 	status  string
 	drain   time.Duration
 	signals chan os.Signal // caught from newReactor on: before anybody is told that the program listens
@@ -58,6 +59,8 @@ func (f *reactorFlags) register(set *flag.FlagSet) {
 	set.StringVar(&f.backend, "backend", "auto", "`NAME` of what does the I/O: auto, uring, epoll, netpoll or kqueue.\n"+
 		"auto is io_uring, or epoll where the kernel refuses it; a name given\nhere is used or is an error")
 	set.IntVar(&f.loops, "loops", 1, "`N` event loops, each a thread of its own but on netpoll")
+	set.IntVar(&f.direct, "direct", 0, "keep `N` connections of each loop without a descriptor, beyond the limit\n"+
+		"on those (ulimit -n), which bounds N itself; Linux 6.13 and io_uring\nonly. 0 is none")
 	set.StringVar(&f.status, "status", "", "serve a status page on `ADDR` (HOST:PORT, or unix:///PATH), the same as\n"+
 		"JSON at /status.json. It has no password: keep it on 127.0.0.1")
 	set.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "on SIGTERM or SIGINT: wait this long for connections to end by\n"+
@@ -70,6 +73,9 @@ func (f *reactorFlags) check() error {
 	}
 	if f.loops < 1 || f.loops > maxLoops {
 		return usagef("--loops is %d, want 1 to %d", f.loops, maxLoops)
+	}
+	if f.direct < 0 {
+		return usagef("--direct is %d, want 0 or more", f.direct)
 	}
 	if f.drain < 0 {
 		return usagef("--drain-timeout is %v, want 0 or more", f.drain)

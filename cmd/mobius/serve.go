@@ -30,7 +30,7 @@ func newReactor(f *reactorFlags, log io.Writer) (*mobius.Reactor, error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	r, err := mobius.New(mobius.Options{
-		Backend: f.backend, Loops: f.loops, Logger: lineLogger(log), Watchdog: 2 * time.Second,
+		Backend: f.backend, Loops: f.loops, Direct: f.direct, Logger: lineLogger(log), Watchdog: 2 * time.Second,
 	})
 	if err != nil {
 		return nil, usagef("%w", err)

@@ -35,6 +35,11 @@ func (s *Sockets) Adopt(fd int) (proactor.Handle, error) {
 			return 0, err
 		}
 	}
+	if s.Places != nil && kind == Stream {
+		if e, err := s.newStream(fd, domain, network); err == nil {
+			return e.Handle(), nil
+		} // else it stays the descriptor that it is
+	}
 	e := s.Open(fd, kind, network)
 	e.Domain = uint8(domain)
 	e.NoRead, e.NoWrite = mode == unix.O_WRONLY, mode == unix.O_RDONLY
@@ -104,17 +109,27 @@ func (s *Sockets) Detach(h proactor.Handle) (int, error) {
 	case e.Kind == Child:
 		return -1, proactor.ErrUnsupported // nobody else could wait for it
 	}
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return -1, err
+	}
 	if e.listener != nil {
 		e.listener.leave()
 	}
 	s.Table.close(e)
-	return int(h.Index()), nil
+	if place, is := placed(h); is {
+		s.Places.Remove(place)
+	}
+	return fd, nil
 }
 
 // Number implements proactor.Sockets. Any goroutine.
 func (s *Sockets) Number(h proactor.Handle) (int, error) {
 	if s.Lookup(h) == nil {
 		return -1, proactor.ErrClosed
+	}
+	if _, is := placed(h); is {
+		return -1, proactor.ErrUnsupported
 	}
 	return int(h.Index()), nil
 }

@@ -14,10 +14,14 @@ func (s *Sockets) Options(h proactor.Handle) (o proactor.SocketOptions, err erro
 	if e == nil {
 		return o, proactor.ErrClosed
 	}
-	fd := int(h.Index())
 	if e.Network == proactor.NoNetwork {
 		return o, nil
 	}
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return o, err
+	}
+	defer s.Return(h, fd)
 	if o.SendBuffer, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF); err == nil {
 		o.RecvBuffer, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	}

@@ -20,6 +20,10 @@ type Sockets struct {
 	// PeerGone and Refused count as proactor.Stats says.
 	PeerGone, Refused uint64
 
+	// Places, if not nil, is where streams are kept from now on: those made, and
+	// those adopted, as long as there is room. The backend's to set.
+	Places Places
+
 	began   bool // Init was called
 	closed  bool
 	reserve int // a descriptor to give up when there are none left; -1 if there is none
@@ -89,13 +93,14 @@ func (s *Sockets) Stream(remote proactor.Address, o *proactor.SocketOptions) (pr
 	if err == nil && o.Local.IsValid() {
 		err = s.bindLocal(fd, domain, o.Local)
 	}
+	var e *Entry
+	if err == nil {
+		e, err = s.newStream(fd, domain, remote.Kind())
+	}
 	if err != nil {
 		unix.Close(fd)
 		return 0, err
 	}
-	s.table.used(fd)
-	e := s.Open(fd, Stream, remote.Kind())
-	e.Domain = uint8(domain)
 	return e.Handle(), nil
 }
 
@@ -130,7 +135,11 @@ func (s *Sockets) Names(h proactor.Handle) (local, remote proactor.Address, err 
 	case e.listener != nil:
 		return e.listener.address, remote, nil
 	}
-	fd := int(h.Index())
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return local, remote, err
+	}
+	defer s.Return(h, fd)
 	if err = getsockname(fd, &s.raw); err != nil {
 		return local, remote, err
 	}
@@ -161,7 +170,12 @@ func (s *Sockets) SetOptions(h proactor.Handle, o *proactor.SocketOptions) error
 	if err := e.segments(o); err != nil {
 		return err
 	}
-	return applyLive(int(h.Index()), int(e.Domain), e.Network, o)
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return err
+	}
+	defer s.Return(h, fd)
+	return applyLive(fd, int(e.Domain), e.Network, o)
 }
 
 // Shutdown implements proactor.Sockets.
@@ -169,7 +183,12 @@ func (s *Sockets) Shutdown(h proactor.Handle) error {
 	if s.Lookup(h) == nil {
 		return proactor.ErrClosed
 	}
-	return unix.Shutdown(int(h.Index()), unix.SHUT_WR)
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return err
+	}
+	defer s.Return(h, fd)
+	return unix.Shutdown(fd, unix.SHUT_WR)
 }
 
 // Reset implements proactor.Sockets.
@@ -181,7 +200,12 @@ func (s *Sockets) Reset(h proactor.Handle) error {
 	case e.Network != proactor.TCP:
 		return nil
 	}
-	return resetOnClose(int(h.Index()))
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return err
+	}
+	defer s.Return(h, fd)
+	return resetOnClose(fd)
 }
 
 // CloseFD implements proactor.Sockets.
@@ -200,14 +224,18 @@ func (s *Sockets) CloseFD(h proactor.Handle) error {
 // closeEntry ends e's generation and closes its descriptor. What close(2)
 // answers is of no use: the number is free in any case (close(2), NOTES).
 func (s *Sockets) closeEntry(e *Entry) {
-	fd := int(e.Handle().Index())
+	h := e.Handle()
 	l, file, left := e.listener, e.file, e.child
 	s.Table.close(e)
 	if l != nil {
 		l.closing()
 	}
 	file.remove()
-	unix.Close(fd)
+	if place, is := placed(h); is {
+		s.Places.Remove(place)
+	} else {
+		unix.Close(int(h.Index()))
+	}
 	if left != nil {
 		left.leave()
 	}

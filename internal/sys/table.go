@@ -54,14 +54,39 @@ func (e *Entry) Handle() proactor.Handle { return proactor.Handle(e.handle.Load(
 // Table gives out handles for descriptor numbers: the number is the index, and
 // every use of a number has a generation of its own. Lookup is two loads and a
 // comparison.
+//
+// Files that have no descriptor but a place in a backend's own table (see
+// [Places]) have their place, with [PlaceBit] set, for an index.
 type Table struct {
 	entries Chunks[Entry]
+	placed  Chunks[Entry] // by place
 	open    int
 }
 
-// Open begins a generation of number fd and returns its entry.
+// PlaceBit is set in the index of a handle that stands for a place. No
+// descriptor has such a number: the kernel's fs.nr_open is below it.
+const PlaceBit = 1 << 30
+
+// at returns the entry of an index, nil if there never was one.
+func (t *Table) at(i uint32) *Entry {
+	if i&PlaceBit != 0 {
+		return t.placed.At(i &^ PlaceBit)
+	}
+	return t.entries.At(i)
+}
+
+// grow returns the entry of an index.
+func (t *Table) grow(i uint32) *Entry {
+	if i&PlaceBit != 0 {
+		return t.placed.Grow(i &^ PlaceBit)
+	}
+	return t.entries.Grow(i)
+}
+
+// Open begins a generation of index fd, a descriptor's number or a place, and
+// returns its entry.
 func (t *Table) Open(fd int, kind Kind, network proactor.Network) *Entry {
-	e := t.entries.Grow(uint32(fd))
+	e := t.grow(uint32(fd))
 	if e.handle.Load() != 0 {
 		panic("sys: descriptor has a handle already: it was closed behind the backend's back")
 	}
@@ -102,7 +127,7 @@ func (e *Entry) segments(o *proactor.SocketOptions) error {
 
 // Lookup returns the entry of h, nil if h is stale.
 func (t *Table) Lookup(h proactor.Handle) *Entry {
-	e := t.entries.At(h.Index())
+	e := t.at(h.Index())
 	if e == nil || h == 0 || e.handle.Load() != uint64(h) {
 		return nil
 	}
@@ -130,9 +155,11 @@ func (t *Table) close(e *Entry) {
 
 // Each calls f for every open handle's entry.
 func (t *Table) Each(f func(*Entry)) {
-	t.entries.All(func(e *Entry) {
+	open := func(e *Entry) {
 		if e.handle.Load() != 0 {
 			f(e)
 		}
-	})
+	}
+	t.entries.All(open)
+	t.placed.All(open)
 }

@@ -105,7 +105,12 @@ func (s *Sockets) PeerCredentials(h proactor.Handle) (proactor.Credentials, erro
 	case e.Network != proactor.Unix && e.Network != proactor.Unixgram:
 		return proactor.Credentials{}, unix.EOPNOTSUPP
 	}
-	c, err := unix.GetsockoptUcred(int(h.Index()), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	fd, err := s.Borrow(h)
+	if err != nil {
+		return proactor.Credentials{}, err
+	}
+	defer s.Return(h, fd)
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return proactor.Credentials{}, err
 	}

@@ -25,6 +25,9 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if e == nil {
 		return 0, proactor.ErrClosed
 	}
+	if _, is := placed(h); is {
+		return 0, nil // only the ring can
+	}
 	if len(bufs) == 1 && len(bufs[0]) > 0 {
 		return tried(Write(int(h.Index()), e.Kind, bufs[0]))
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	Hostile     bool // limits are tiny: socket buffers are too
 	AnyThread   bool // Poll does not look at threads: a goroutine owns the backend, and tests are not locked to theirs
 	Allocates   bool // operations may allocate
+	SendsOnly   bool // TryWrite takes nothing: streams have no descriptors
 
 	// Scale is what amounts of bytes are divided by, for backends that are slow
 	// or small; 0 means 1, or 32 if Hostile.
@@ -83,6 +84,7 @@ type Test struct {
 	Name  string // begins with S and the sentence's number, or with Close
 	alone bool   // makes no sense with the two sides on different backends
 	fds   bool   // needs handles that are descriptors
+	tries bool   // needs a TryWrite that writes
 	run   func(*world)
 }
 
@@ -119,7 +121,7 @@ func (c Config) Tests() []Test {
 	out := make([]Test, 0, len(tests))
 	for _, test := range tests {
 		skipped := slices.ContainsFunc(c.Skip, func(s string) bool { return strings.HasPrefix(test.Name, s) })
-		if skipped || test.alone && c.Client != nil || test.fds && !c.Descriptors {
+		if skipped || test.alone && c.Client != nil || test.fds && !c.Descriptors || test.tries && c.SendsOnly {
 			continue
 		}
 		out = append(out, test)

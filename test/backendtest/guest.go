@@ -82,6 +82,15 @@ func (s stream) tryAll(seed uint64, off int64, n int) {
 	}
 }
 
+// put sends n bytes of seed's stream, which fit, without an op if that can be.
+func (s stream) put(seed uint64, off int64, n int) {
+	if s.d.w.cfg.SendsOnly {
+		s.say(made(seed, off, n))
+		return
+	}
+	s.tryAll(seed, off, n)
+}
+
 func s7aTryWriteTakesWhatFits(w *world) {
 	a, b, _ := w.connectWith(small)
 	if from := a.d.b.WriteFrom(); from < 1 || from != a.d.b.WriteFrom() {

@@ -81,7 +81,7 @@ func s7NeverWaitsAfterCompleting(w *world) {
 		begin func() func() bool // returns what it leads to
 	}{
 		{"bytes", func() func() bool {
-			a.tryAll(1, off, 50)
+			a.put(1, off, 50)
 			off += 50
 			return r.has(off)
 		}},

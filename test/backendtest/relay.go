@@ -388,7 +388,7 @@ func s11SinkFails(w *world) {
 		c.sink.reset()
 		w.within(w.brief(), x.isIdle)
 		for off := bulk + 1000; x.live && out.isDone() && off < bulk+1100; off++ {
-			c.source.tryAll(1, off, 1) // what hits a dead stream brings its error back
+			c.source.put(1, off, 1) // what hits a dead stream brings its error back
 			w.within(w.brief(), x.isIdle)
 		}
 		w.until("the relay ends", x.isIdle)

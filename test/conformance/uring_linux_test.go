@@ -119,5 +119,36 @@ func TestUringMasked(t *testing.T) {
 	t.Run("without=all", func(t *testing.T) { onUring(uring.Options{Without: all}).Run(t) })
 }
 
+// TestUringDirect runs what is about streams with those in the ring's table. An
+// accept needs no descriptor there, and does not end without one.
+func TestUringDirect(t *testing.T) {
+	o := uring.Options{Direct: direct(t)}
+	for name, c := range map[string]backendtest.Config{"default": onUring(o), "tiny": onTiny(o)} {
+		t.Run(name, func(t *testing.T) {
+			c.Skip, c.SendsOnly = []string{"S16_NoDescriptorLeft", "S12", "S13", "S14", "S7b"}, true
+			c.Scale = 32
+			c.Run(t)
+		})
+	}
+}
+
+// onTiny returns a configuration for rings with tiny limits and a table.
+func onTiny(o uring.Options) backendtest.Config {
+	tiny := tinyRing
+	tiny.Direct = o.Direct
+	return hostile(onUring(tiny), 1)
+}
+
+// direct returns a size for the ring's table.
+func direct(t *testing.T) int {
+	if r := uring.Probe(); r.Direct != "" {
+		if before(r.Kernel, 6, 13) {
+			t.Skipf("sockets in the ring's table need Linux 6.13, and this is %s: %s", r.Kernel, r.Direct)
+		}
+		testenv.Missing(t, "%s", r.Direct)
+	}
+	return 4096
+}
+
 // TestUringUnrestricted runs it without the allow-list.
 func TestUringUnrestricted(t *testing.T) { onUring(uring.Options{Unrestricted: true}).Run(t) }
