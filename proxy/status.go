@@ -73,6 +73,7 @@ type LoopStatus struct {
 	Handles int    `json:"handles"` // open sockets
 	Pipes   int    `json:"pipes"`   // open, pooled ones included
 	Lent    int    `json:"lent"`    // receive buffers in use
+	Direct  int    `json:"direct"`  // places of the ring's table that are taken, those that accepts keep included
 
 	TLS TLSStatus `json:"tls"`
 }
@@ -107,7 +108,7 @@ func (w *worker) status() LoopStatus {
 	s := LoopStatus{Backend: w.l.Backend().Name(), Live: w.live.Load()}
 	if b := w.stats.Load(); b != nil {
 		s.Enters, s.Results, s.Spliced, s.Copied = b.Enters, b.Completed, b.Spliced, b.RelayCopied
-		s.Handles, s.Pipes, s.Lent = b.Handles, b.Pipes, b.Lent
+		s.Handles, s.Pipes, s.Lent, s.Direct = b.Handles, b.Pipes, b.Lent, b.Direct
 	}
 	if t := w.tls.Load(); t != nil {
 		s.TLS = tlsStatus(t)

@@ -20,7 +20,10 @@ func Open(Options) (*Backend, error) {
 }
 
 // Probe reports that there is none.
-func Probe() Report { return Report{Why: "io_uring is Linux's, and used on amd64 and arm64"} }
+func Probe() Report {
+	const why = "io_uring is Linux's, and used on amd64 and arm64"
+	return Report{Why: why, Direct: why}
+}
 
 // fakes are tests' of rings.
 type fakes struct{}

@@ -30,6 +30,11 @@ func printUring(out io.Writer, r uring.Report) {
 	}
 	line("lacks", strings.Join(r.Missing, " "))
 	line("buffers", r.Buffers)
+	if r.Direct == "" {
+		line("direct", "connections without descriptors can be had (--direct)")
+	} else {
+		line("direct", "not possible: "+r.Direct)
+	}
 	if r.Restricted {
 		line("hardening", "rings are restricted to the operations that are used")
 	}

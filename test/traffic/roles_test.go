@@ -22,6 +22,7 @@ import (
 func roles() map[string]func(backend, upstream string) error {
 	return map[string]func(backend, upstream string) error{
 		"stuck":       func(backend, _ string) error { return stuckRole(backend) },
+		"clients":     clientsRole,
 		"echo":        func(backend, _ string) error { return echoRole(backend, proactor.SocketOptions{}) },
 		"proxy":       func(backend, upstream string) error { return proxyRole(backend, upstream, proactor.SocketOptions{}) },
 		"echo-small":  func(backend, _ string) error { return echoRole(backend, smallBuffers) },
