@@ -134,7 +134,6 @@ const (
 
 // Operations of io_uring_register(2).
 const (
-	IORING_UNREGISTER_FILES      = 3
 	IORING_REGISTER_FILES_UPDATE = 6
 	IORING_REGISTER_PROBE        = 8
 	IORING_REGISTER_RESTRICTIONS = 11

@@ -116,12 +116,6 @@ func (r *Ring) UpdateFile(place, fd int) error {
 	return registerError("FILES_UPDATE", errno)
 }
 
-// UnregisterFiles empties the table, and ends it.
-func (r *Ring) UnregisterFiles() error {
-	_, errno := r.register(IORING_UNREGISTER_FILES, nil, 0)
-	return registerError("UNREGISTER_FILES", errno)
-}
-
 // Ops are the operations that a kernel knows, by IORING_OP_ number.
 type Ops [256]bool
 
