@@ -10,17 +10,21 @@ import (
 // descriptors: the status page, the upstreams' names and relays' pipes need some,
 // too. A connection takes two and a client of udp:// one, of three quarters of
 // limit; if there may be both, of half of these each. limit is how many
-// descriptors there may be, 0 if that is not known.
+// descriptors there may be, 0 if that is not known. With --direct connections take
+// none: the loops' tables bound them.
 func (f *proxyFlags) leaveDescriptors(limit uint64, log *slog.Logger) {
 	if limit == 0 {
 		return
 	}
 	share := limit - limit/4
-	if len(f.streams.froms) > 0 && len(f.packetFlags.froms) > 0 {
+	if len(f.streams.froms) > 0 && len(f.packetFlags.froms) > 0 && f.direct == 0 {
 		share /= 2
 	}
 	if len(f.packetFlags.froms) > 0 {
 		f.packetFlags.clients = lower("--udp-clients", f.packetFlags.clients, share, limit, log)
+	}
+	if f.direct > 0 {
+		return
 	}
 	each := uint64(2)
 	if len(f.to) == 0 {
