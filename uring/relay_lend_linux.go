@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -57,7 +58,10 @@ func (r *relay) polls() bool {
 }
 
 // bulk reports whether to splice, which only descriptors can be.
-func (r *relay) bulk() bool { return r.policy.Bulk() && !r.placed }
+func (r *relay) bulk() bool { return r.policy.Bulk() && !r.placed() }
+
+// placed reports whether one of the sides has no descriptor.
+func (r *relay) placed() bool { return (r.from|r.to)&sys.PlaceBit != 0 }
 
 func (r *relay) entry() *SQE {
 	e := r.b.entry()

@@ -42,13 +42,12 @@ type relay struct {
 	asked    int    // bytes that the send in flight was given
 	read     int64  // bytes read since Submit
 	head     int    // bytes of Head that were sent
-	from, to int32  // descriptors
+	from, to int32  // descriptors or places
 
 	policy  splice.Policy
 	phase   relayPhase
 	side    proactor.Side
 	stalled bool // in Backend.stalled
-	placed  bool // one of the sides has no descriptor
 	evicted bool // some piece that is being sent has been asked back
 	polled  bool // the source is no socket: it is polled and read
 	plain   bool // the sink is no socket: it is written to
@@ -128,8 +127,7 @@ func (b *Backend) submitRelay(op *proactor.Op) {
 		pieces = r.own[:0]
 	}
 	*r = relay{b: b, op: op, x: x, pieces: pieces, from: int32(op.Handle.Index()), to: int32(x.Dst.Index()),
-		polled: from.Kind == sys.Other, plain: to.Kind == sys.Other,
-		placed: placed(op.Handle) || placed(x.Dst)}
+		polled: from.Kind == sys.Other, plain: to.Kind == sys.Other}
 	from.Busy++
 	to.Busy++
 	if invariant.Enabled {

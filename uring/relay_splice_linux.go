@@ -18,7 +18,7 @@ func (r *relay) fill() {
 	if w := r.window(); w > 0 {
 		limit = int(min(int64(limit), w))
 	}
-	if r.placed {
+	if r.placed() {
 		r.copyIn(limit)
 		return
 	}
