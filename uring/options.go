@@ -72,7 +72,7 @@ type Options struct {
 	// is adopted then stays a descriptor. A place has no Number, TryWrite writes nothing to it,
 	// relays copy, and what needs a descriptor for a system call (names, options, Shutdown, Reset, Detach)
 	// makes one for a moment, which costs two system calls more.
-	// See docs/decisions/0007-sockets-without-descriptors.md.
+	// See docs/decisions/0008-sockets-without-descriptors.md.
 	Direct int
 
 	// Plain leaves out incremental buffers, as Without Incremental does.
