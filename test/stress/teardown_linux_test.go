@@ -51,7 +51,7 @@ func footprintOf(t *testing.T) footprint {
 // The heap, the runtime's threads and its tables grow once, not with the rounds:
 // what may be left of all rounds together.
 const (
-	residentBound = 6 << 10 // KiB
+	residentBound = 2 << 10 // KiB
 	mappingBound  = 24      // stacks of threads, arenas and tables of the runtime
 )
 
