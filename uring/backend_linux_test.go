@@ -39,9 +39,6 @@ var configs = []struct {
 func onConfigs(t *testing.T, f func(t *testing.T, b *Backend)) {
 	for _, c := range configs {
 		t.Run(c.name, func(t *testing.T) {
-			if c.o.Direct > 0 {
-				needDirect(t)
-			}
 			f(t, openTest(t, c.o))
 		})
 	}
@@ -51,6 +48,9 @@ func onConfigs(t *testing.T, f func(t *testing.T, b *Backend)) {
 // the end that it closes in good order.
 func openTest(t testing.TB, o Options) *Backend {
 	t.Helper()
+	if o.Direct > 0 {
+		needDirect(t)
+	}
 	runtime.LockOSThread()
 	b, err := Open(o)
 	if err != nil {
