@@ -30,7 +30,10 @@ func eachReactor(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
 			if err != nil {
 				testenv.Missing(t, "%s: %v", name, err)
 			}
-			ran := make(chan error, 1)
+			ran, running := make(chan error, 1), make(chan struct{})
+			if err := r.CallWhenRunning(func() { close(running) }); err != nil {
+				t.Fatal(err)
+			}
 			go func() { ran <- r.Run(context.Background()) }()
 			t.Cleanup(func() {
 				_ = r.Shutdown(context.Background()) // Run tells
@@ -38,6 +41,7 @@ func eachReactor(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
 					t.Error(err)
 				}
 			})
+			<-running // what fails at once needs no loop, and would be over before it runs
 			f(t, r)
 		})
 	}
