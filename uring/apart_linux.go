@@ -20,7 +20,7 @@ func (b *Backend) partTrain(op *proactor.Op, s *slot, errno syscall.Errno) bool 
 	if !sys.IsTrain(op) || s.letter.apart || !sys.RefusesTrain(errno) {
 		return false
 	}
-	s.letter.apart, s.skip, s.vector = true, 0, 0
+	s.letter.apart, s.letter.failed, s.skip = true, 0, 0
 	return true
 }
 
@@ -38,17 +38,17 @@ func (b *Backend) partSent(op *proactor.Op, s *slot, res int32) {
 		b.goOn(op)
 		return
 	}
-	if res < 0 && s.vector == 0 {
-		s.vector = -res
+	if res < 0 && s.letter.failed == 0 {
+		s.letter.failed = syscall.Errno(-res)
 	}
 	s.skip += min(op.Msg.SegmentSize, len(op.Buf)-s.skip)
 	switch {
 	case s.skip < len(op.Buf):
 		b.goOn(op)
-	case s.vector == int32(unix.ENOBUFS):
+	case s.letter.failed == unix.ENOBUFS:
 		b.complete(op, 0, unix.ENOMEM)
-	case s.vector != 0:
-		b.complete(op, 0, syscall.Errno(s.vector))
+	case s.letter.failed != 0:
+		b.complete(op, 0, s.letter.failed)
 	default:
 		b.complete(op, len(op.Buf), nil)
 	}

@@ -214,7 +214,7 @@ func (b *Backend) accepted(s *slot, res int32, more bool) {
 		}
 		return
 	}
-	if s.vector != 0 {
+	if _, ok := s.kept(); ok {
 		b.acceptedAt(s)
 		return
 	}
@@ -248,7 +248,7 @@ func (b *Backend) deliverAccepted(op *proactor.Op, h proactor.Handle, peer proac
 // acceptFailed: errors of the connection that was to be accepted, and of the
 // network beneath it, are not the listener's (accept(2), ERRORS).
 func (b *Backend) acceptFailed(op *proactor.Op, errno syscall.Errno) {
-	if errno == unix.ECONNABORTED && b.slots.at(op.B.Slot).vector != 0 {
+	if _, ok := b.slots.at(op.B.Slot).kept(); ok && errno == unix.ECONNABORTED {
 		b.PeerGone++ // before the kernel could say who it was
 	}
 	switch errno {

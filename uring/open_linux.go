@@ -206,12 +206,13 @@ func (b *Backend) bury(c CQE) {
 		b.dropMail(c)
 	}
 	if s := b.slots.find(c.UserData); s != nil && s.role == accepting && c.Res >= 0 {
-		if s.vector == 0 {
+		place, ok := s.kept()
+		if !ok {
 			_ = unix.Close(int(c.Res))
 			return
 		}
-		b.table.Remove(uint32(s.vector - 1))
-		s.vector = 0
+		b.table.Remove(place)
+		s.keepNone()
 	}
 }
 

@@ -144,10 +144,21 @@ func result(c CQE) (int, error) {
 	return int(c.Res), nil
 }
 
+// kept returns the place that an accept keeps for its next connection.
+func (s *slot) kept() (place uint32, ok bool) {
+	return uint32(s.vector - 1), s.role == accepting && s.vector != 0
+}
+
+// keep is kept's place.
+func (s *slot) keep(place uint32) { s.vector = int32(place) + 1 }
+
+// keepNone: the place is the connection's, or free.
+func (s *slot) keepNone() { s.vector = 0 }
+
 // admit reports whether the accept of s has a place for a connection, or gets
 // one; else it waits for one to be free.
 func (b *Backend) admit(op *proactor.Op, s *slot) bool {
-	if s.vector != 0 {
+	if _, ok := s.kept(); ok {
 		return true
 	}
 	place, ok := b.table.take(b.table.spare)
@@ -155,7 +166,7 @@ func (b *Backend) admit(op *proactor.Op, s *slot) bool {
 		b.table.waiting.Push(op)
 		return false
 	}
-	s.vector = int32(place) + 1
+	s.keep(place)
 	return true
 }
 
@@ -169,16 +180,17 @@ func (b *Backend) admitWaiting() {
 
 // leavePlace gives back the place that an accept has not used.
 func (b *Backend) leavePlace(s *slot) {
-	if s.role == accepting && s.vector != 0 {
-		b.table.give(uint32(s.vector - 1))
-		s.vector = 0
+	if place, ok := s.kept(); ok {
+		b.table.give(place)
+		s.keepNone()
 	}
 }
 
 // prepareAccept accepts one connection. Of a multishot nobody could tell the
 // peers' addresses, and each would need a place before it is known that it comes.
 func (b *Backend) prepareAccept(op *proactor.Op, s *slot, e *SQE, fd int) {
-	e.PrepAcceptDirect(fd, int(s.vector-1), unix.SOCK_NONBLOCK, s.user)
+	place, _ := s.kept()
+	e.PrepAcceptDirect(fd, int(place), unix.SOCK_NONBLOCK, s.user)
 	if op.Addr == nil {
 		return
 	}
@@ -192,8 +204,9 @@ func (b *Backend) prepareAccept(op *proactor.Op, s *slot, e *SQE, fd int) {
 
 // acceptedAt delivers a connection that has a place.
 func (b *Backend) acceptedAt(s *slot) {
-	op, place := s.op, uint32(s.vector-1)
-	s.vector = 0
+	op := s.op
+	place, _ := s.kept()
+	s.keepNone()
 	raw := descriptorOf(b.Lookup(op.Handle)).peer
 	if op.Addr == nil {
 		raw = nil

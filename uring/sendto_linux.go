@@ -16,10 +16,11 @@ import (
 // until it has ended. Letters are used again.
 type letter struct {
 	message sys.Message
-	files   []int // duplicates of Msg.Files
-	peer    int   // a socket to wait with for the receiver, -1 if there is none
-	own     bool  // it is the turn of the own socket to be waited for
-	apart   bool  // a train that goes datagram by datagram; the slot's skip of its bytes have been tried, vector is the first error
+	files   []int         // duplicates of Msg.Files
+	peer    int           // a socket to wait with for the receiver, -1 if there is none
+	own     bool          // it is the turn of the own socket to be waited for
+	apart   bool          // a train that goes datagram by datagram; the slot's skip of its bytes have been tried
+	failed  syscall.Errno // of these the first error
 	next    *letter
 }
 
