@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -125,8 +126,13 @@ func says(c net.Conn, text string) error {
 		return err
 	}
 	b := make([]byte, len(text))
-	_, err := io.ReadFull(c, b)
-	return err
+	if _, err := io.ReadFull(c, b); err != nil {
+		return err
+	}
+	if string(b) != text {
+		return fmt.Errorf("%q came back for %q", b, text)
+	}
+	return nil
 }
 
 // An access log has so many lines a second of clients that are forgotten, and

@@ -3,7 +3,6 @@ package stress
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -87,17 +86,7 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 		if testenv.Long() {
 			n = 100_000
 		}
-		s.together(n, 32, func(i int) error {
-			c, err := dial(port.Addr().String())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			if i%3 == 0 {
-				_ = c.SetLinger(0)
-			}
-			return says(c, fmt.Appendf(nil, "cookie %d", i))
-		})
+		s.together(n, 32, func(i int) error { return visit(port.Addr().String(), i) })
 		e.all(s, int64(n))
 	})
 }

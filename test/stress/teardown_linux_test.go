@@ -93,17 +93,7 @@ func TestRoundsOfConnections(t *testing.T) {
 				made := 0
 				in := func(n int) {
 					made += n
-					s.together(n, 8, func(i int) error {
-						c, err := dial(port.Addr().String())
-						if err != nil {
-							return err
-						}
-						defer c.Close()
-						if i%3 == 0 {
-							_ = c.SetLinger(0)
-						}
-						return says(c, []byte("a round"))
-					})
+					s.together(n, 8, func(i int) error { return visit(port.Addr().String(), i) })
 					e.all(s, int64(made))
 				}
 				in(200) // what is kept for the next ones is there

@@ -205,6 +205,20 @@ func dial(addr string) (*net.TCPConn, error) {
 	return t, t.SetDeadline(time.Now().Add(patience()))
 }
 
+// visit is the i-th short life of a client: what it says is its own, and each
+// third ends by a reset.
+func visit(addr string, i int) error {
+	c, err := dial(addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if i%3 == 0 {
+		_ = c.SetLinger(0)
+	}
+	return says(c, fmt.Appendf(nil, "cookie %d", i))
+}
+
 // says sends text and reads it back.
 func says(c net.Conn, text []byte) error {
 	if _, err := c.Write(text); err != nil {
