@@ -99,7 +99,7 @@ func dial(spec *Spec, kind int, nowait bool) (int, error) {
 	}
 	limit := unix.NsecToTimeval(int64(spec.patience()))
 	if err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err == nil { // of connect(2), too
-		err = unix.Connect(fd, sa)
+		err = connect(fd, sa, time.Now().Add(spec.patience()))
 	}
 	if err == nil || nowait && err == unix.EINPROGRESS {
 		err = unix.SetNonblock(fd, true)
@@ -112,6 +112,17 @@ func dial(spec *Spec, kind int, nowait bool) (int, error) {
 		return -1, os.NewSyscallError("connect", err)
 	}
 	return fd, nil
+}
+
+// connect is connect(2), which a signal interrupts where a time limit is set
+// (signal(7)): asked again, Linux goes on waiting for the same connection.
+func connect(fd int, sa unix.Sockaddr, until time.Time) error {
+	for {
+		err := unix.Connect(fd, sa)
+		if err != unix.EINTR || time.Now().After(until) {
+			return err
+		}
+	}
 }
 
 // watch has epoll tell of fd, to client i, whenever something changes.
