@@ -43,6 +43,7 @@ type Progress struct {
 	Peer          string
 	Sample        *result.Sample // what was measured; nil before
 	Err           error          // why there is none
+	Measured      *result.Case   // what there is of the case by now; Run's own, to be read until the call returns
 	Done, Total   int            // samples
 	Elapsed, Left time.Duration  // Left is an estimate
 }

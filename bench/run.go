@@ -195,12 +195,11 @@ func (r *runner) rounds(ctx context.Context) error {
 		for i, e := range r.plan {
 			for k := range e.peers {
 				n := (k + round - 1) % len(e.peers)
-				t := &take{r: r, workload: e.workload, c: e.c, peer: e.peers[n]}
+				t := &take{r: r, workload: e.workload, c: e.c, peer: e.peers[n], out: &e.out.Peers[n]}
 				t.sample.Round = round
 				if err := r.take(ctx, t, i); err != nil {
 					return err
 				}
-				e.out.Peers[n].Rounds = append(e.out.Peers[n].Rounds, t.sample)
 			}
 		}
 	}
@@ -255,6 +254,7 @@ func (r *runner) take(ctx context.Context, t *take, index int) error {
 	}
 	p := Progress{
 		Case: t.c, Index: index, Cases: len(r.plan), Round: t.sample.Round, Rounds: r.o.Rounds, Peer: t.peer.Name, Total: r.total,
+		Measured: r.plan[index].out,
 	}
 	r.tell(p)
 	began := time.Now()
@@ -268,6 +268,9 @@ func (r *runner) take(ctx context.Context, t *take, index int) error {
 		if t.calls {
 			r.note("system calls are not counted: " + err.Error())
 		}
+	}
+	if t.out != nil {
+		t.out.Rounds = append(t.out.Rounds, t.sample)
 	}
 	r.done++
 	p.Sample, p.Err = &t.sample, err

@@ -79,6 +79,9 @@ func TestRoundsInterleave(t *testing.T) {
 			order = append(order, p.Case.Workload+"/"+p.Peer)
 			return
 		}
+		if rounds := p.Measured.Peer(p.Peer).Rounds; len(rounds) != p.Round || rounds[p.Round-1].Requests != p.Sample.Requests {
+			t.Errorf("%s, round %d: %d rounds are told of", p.Peer, p.Round, len(rounds))
+		}
 		if p.Done <= last || p.Total != 12 || p.Rounds != 3 || p.Cases != 2 {
 			t.Errorf("progress %+v after %d", p, last)
 		}

@@ -25,6 +25,7 @@ type take struct {
 	calls    bool   // it is taken to count system calls
 	counted  *float64
 	sample   result.Sample
+	out      *result.Peer // where the sample belongs to; nil for one that only counts or profiles
 }
 
 // run starts the peer and a load, measures, and stops both.

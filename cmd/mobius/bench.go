@@ -135,7 +135,7 @@ func runBench(args []string, out, log io.Writer) error {
 
 // measure runs, and writes what came out of it, also when it was interrupted.
 func (f *benchFlags) measure(o bench.Options, old *result.Report, out, log io.Writer) error {
-	p := &benchProgress{log: log, last: time.Now(), terminal: isTerminal(log)}
+	p := &benchProgress{log: log, last: time.Now(), terminal: isTerminal(log), against: f.against}
 	o.Progress = p.show
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -168,48 +168,5 @@ func printBenchList(w io.Writer) {
 	fmt.Fprintln(w, "\nPeers, and what they can serve:")
 	for _, p := range bench.Builtin() {
 		fmt.Fprintf(w, "  %-14s %s\n", p.Name, strings.Join(p.Kinds, ", "))
-	}
-}
-
-// A benchProgress tells how far a run is: on a terminal in one line that
-// changes, elsewhere with a line each few seconds.
-type benchProgress struct {
-	log      io.Writer
-	last     time.Time
-	terminal bool
-}
-
-// plainEvery is the time between two plain lines.
-const plainEvery = 10 * time.Second
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-func (p *benchProgress) show(at bench.Progress) {
-	if at.Err != nil {
-		p.clear()
-		fmt.Fprintf(p.log, "%s, %s, round %d: %v\n", at.Case, at.Peer, at.Round, at.Err)
-	}
-	line := fmt.Sprintf("%d of %d samples, round %d of %d, %s, %s; %s gone, some %s left", at.Done, at.Total, at.Round, at.Rounds,
-		at.Case, at.Peer, at.Elapsed.Round(time.Second), at.Left.Round(time.Second))
-	switch {
-	case p.terminal:
-		fmt.Fprintf(p.log, "\r\x1b[K%s", line)
-	case time.Since(p.last) >= plainEvery:
-		p.last = time.Now()
-		fmt.Fprintln(p.log, line)
-	}
-}
-
-// clear removes the line that changes.
-func (p *benchProgress) clear() {
-	if p.terminal {
-		fmt.Fprint(p.log, "\r\x1b[K")
 	}
 }
