@@ -57,7 +57,9 @@ func TestBenchTableWhileItRuns(t *testing.T) {
 	s := &screen{lines: []string{"$ mobius bench"}, t: t}
 	s.Write([]byte("\n"))
 	p := &benchProgress{log: s, terminal: true, against: "net"}
-	at := bench.Progress{Case: bench.Case{Workload: "echo", Conns: 50, Size: 64, Depth: 1}, Round: 1, Rounds: 3, Peer: "a", Total: 6, Measured: c}
+	at := bench.Progress{
+		Case: bench.Case{Workload: "echo", Conns: 50, Size: 64, Depth: 1}, Round: 1, Rounds: 3, Peer: "a", Total: 6, Measured: c,
+	}
 	p.show(at)
 	if len(s.lines) != 2 || !strings.HasPrefix(s.lines[1], "0 of 6 samples, round 1 of 3, echo:50,64,1, a; ") {
 		t.Errorf("before the first sample: %q", s.lines)
@@ -70,7 +72,9 @@ func TestBenchTableWhileItRuns(t *testing.T) {
 		}
 	}
 	text := strings.Join(s.lines, "\n")
-	for _, want := range []string{"$ mobius bench\n\necho: 50 connections, 64 bytes, 1 in flight\n", " 3.00 ", " 6.00 ", " 0.500 ", "6 of 6 samples"} {
+	for _, want := range []string{
+		"$ mobius bench\n\necho: 50 connections, 64 bytes, 1 in flight\n", " 3.00 ", " 6.00 ", " 0.500 ", "6 of 6 samples",
+	} {
 		if strings.Count(text, want) != 1 {
 			t.Errorf("want %q once in\n%s", want, text)
 		}
@@ -104,7 +108,9 @@ func TestBenchTableIsCut(t *testing.T) {
 // Elsewhere a line is added at times, with the medians.
 func TestBenchLinesWhileItRuns(t *testing.T) {
 	var log strings.Builder
-	c := &result.Case{Workload: "echo", Peers: []result.Peer{{Name: "a", Rounds: []result.Sample{sampleOf(1, 2*time.Microsecond)}}, {Name: "b"}}}
+	c := &result.Case{Workload: "echo", Peers: []result.Peer{
+		{Name: "a", Rounds: []result.Sample{sampleOf(1, 2*time.Microsecond)}}, {Name: "b"},
+	}}
 	p := &benchProgress{log: &log, last: time.Now()}
 	p.show(bench.Progress{Measured: c})
 	if log.Len() != 0 {
