@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -53,9 +54,15 @@ var copies = map[string]func(r *record, s stack, network, address string){
 		a, source := r.conns(s, network, address)
 		b, sink := r.conns(s, network, address)
 		source.Write([]byte("in time"))
-		a.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		first := make(chan string)
+		go func() { // the deadline begins when the bytes are through, however long that takes
+			p := make([]byte, len("in time"))
+			_, err := io.ReadFull(sink, p)
+			a.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			first <- fmt.Sprint(string(p), err)
+		}()
 		n, err := io.Copy(b, a)
-		r.note("copy", n, cause(err))
+		r.note("copy", n, cause(err), <-first)
 		if network == "tcp" {
 			r.note("wrapped", wraps(err))
 		}

@@ -80,11 +80,11 @@ func TestRawConnWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0
-		c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 		err = raw.Write(func(fd uintptr) bool {
 			for {
 				n, err := syscall.Write(int(fd), make([]byte, 1<<20))
 				if err != nil {
+					c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 					return err != syscall.EAGAIN
 				}
 				sum += n

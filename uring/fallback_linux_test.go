@@ -282,7 +282,7 @@ func TestCloseGivesUpInTime(t *testing.T) {
 	}
 	start := time.Now()
 	err := b.Close()
-	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "stays mapped") || took > 5*time.Second {
+	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "stays mapped") || took > 30*time.Second {
 		t.Errorf("Close answers %v after %v", err, took)
 	}
 	b.pools[0].memory[0] = 1 // it is still there

@@ -51,8 +51,8 @@ func brokenPromises(t *testing.T, o Options, kind proactor.Kind, cancel bool) {
 	}
 	b.Submit(&d.op)
 	start := time.Now()
-	for time.Since(start) < 400*time.Millisecond {
-		if err := b.Poll(400*time.Millisecond - time.Since(start)); err != nil {
+	for time.Since(start) < 400*time.Millisecond || refused < 3 && time.Since(start) < 20*time.Second {
+		if err := b.Poll(max(50*time.Millisecond, 400*time.Millisecond-time.Since(start))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,7 +44,7 @@ func TestFloodLeavesDescriptors(t *testing.T) {
 		c := dialPackets(t, at)
 		defer c.Close()
 		c.Write([]byte("hello"))
-		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 		b := make([]byte, 10)
 		n, _ := c.Read(b)
 		return string(b[:n]) == "HELLO"

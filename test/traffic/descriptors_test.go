@@ -44,7 +44,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			for _, c := range served[:10] {
 				_ = c.Close()
 			}
-			testenv.Eventually(t, time.Second, "a new client is served after old ones have gone", func() bool {
+			testenv.Eventually(t, 5*time.Second, "a new client is served after old ones have gone", func() bool {
 				_, ok := served1(t, server.addr)
 				return ok
 			})
@@ -102,7 +102,7 @@ func served1(t *testing.T, addr string) (net.Conn, bool) {
 
 // exchange sends a byte and receives it.
 func exchange(c net.Conn) error {
-	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testenv.Patience())); err != nil {
 		return err
 	}
 	if _, err := c.Write([]byte("x")); err != nil {
