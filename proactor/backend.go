@@ -186,6 +186,7 @@ type Stats struct {
 	Refused     uint64 // connections closed by Refuse
 	ZeroCopied  uint64 // zero-copy sends that did without a copy
 	Copied      uint64 // zero-copy sends that the kernel copied
+	ZeroCopyOff uint64 // streams that are sent to by copying from now on, since the kernel copies or refuses the other way
 	Spliced     uint64 // bytes relayed by splice(2)
 	RelayCopied uint64 // bytes relayed through a buffer
 
@@ -194,5 +195,6 @@ type Stats struct {
 	Handles int // open handles
 	Pipes   int // pipes open, pooled ones included
 	Lent    int // buffers that are not the kernel's
+	Pins    int // zero-copy sends whose memory the kernel may still read
 	Direct  int // places of a ring's file table that are taken, or kept for an accept that is active
 }

@@ -7,8 +7,8 @@ package proactor
 //
 // Every backend calls Released exactly once for each Send that was submitted
 // with the Pin, after that op's last completion, on the loop's goroutine;
-// backends that copy, so far all but the simulator, do so right after it. A
-// handle with a pin outstanding must not be closed.
+// backends that copy do so right after it: all but the simulator, and rings on
+// which uring.Options.ZeroCopy is set. A handle with a pin outstanding must not be closed.
 type Pin struct {
 	Owner PinOwner
 	B     uint64 // the backend's

@@ -63,7 +63,8 @@ type Sockets interface {
 
 	// Reset makes the coming CloseFD abort the connection: what was not sent
 	// is discarded and the peer gets an RST (SO_LINGER 0). No effect on unix
-	// sockets.
+	// sockets. A connection on which a pin is outstanding, which would keep it from being
+	// closed, is aborted at once.
 	Reset(h Handle) error
 
 	// Refuse accepts up to max pending connections of a listener and resets

@@ -92,6 +92,7 @@ func (b *Backend) Stats() proactor.Stats {
 	s.Ops = len(b.slots) - len(b.freeSlots)
 	s.Holds = b.holds.Len()
 	s.Lent = b.lentOut()
+	s.Pins = b.pinsOut()
 	return s
 }
 

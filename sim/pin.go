@@ -43,6 +43,16 @@ func (b *Backend) keepPin(op *proactor.Op, s *socket, sum uint64) (number uint32
 	return number
 }
 
+// pinsOut returns how many pins are kept.
+func (b *Backend) pinsOut() (n int) {
+	for i := range b.pins {
+		if b.pins[i].used {
+			n++
+		}
+	}
+	return n
+}
+
 // schedulePin draws when the memory is given back: at once, as by a backend
 // that copies, or when the peer may have acknowledged the last byte.
 func (b *Backend) schedulePin(number uint32) {

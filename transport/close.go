@@ -9,8 +9,9 @@ import (
 	"mobius/proactor"
 )
 
-// pinTimeout is how long a connection that has ended waits for a peer that
-// does not acknowledge what was sent to it without a copy.
+// pinTimeout is how long a connection that was lost waits for a peer that
+// does not acknowledge what was sent to it without a copy. One that was closed in good
+// order waits as long as CloseTimeout says: the peer may just be slow.
 const pinTimeout = time.Second
 
 // closedHere is the cause of an end that this side asked for.
@@ -170,14 +171,24 @@ func (c *Conn) die(k Kind, op string, err error) {
 		// The kernel keeps zero-copy memory until the peer has acknowledged
 		// it, and a descriptor cannot be closed before. This bounds that (tcp(7),
 		// TCP_USER_TIMEOUT).
-		_ = c.l.Sockets().SetOptions(c.recv.Handle, &proactor.SocketOptions{UserTimeout: pinTimeout})
+		limit := pinTimeout
+		if t := c.o.closeTimeout(); k == Done && t > 0 {
+			limit = t
+		}
+		_ = c.l.Sockets().SetOptions(c.recv.Handle, &proactor.SocketOptions{UserTimeout: limit})
 	}
 	c.l.AtTurnEnd(&c.flush)
 }
 
 // settle finishes a connection on which nothing is active any more.
 func (c *Conn) settle() {
-	if c.flags.has(later) || c.recv.Active() || c.send.Active() || c.pins > 0 {
+	if c.flags.has(later) || c.recv.Active() || c.send.Active() {
+		return
+	}
+	if c.pins > 0 {
+		if c.state == dying && c.forsaken(c.out.n > 0) {
+			_ = c.l.Sockets().Reset(c.recv.Handle) // no peer is waited for
+		}
 		return
 	}
 	switch {
@@ -206,12 +217,17 @@ func (c *Conn) leave() (unsent bool) {
 func (c *Conn) finish() {
 	unsent := c.leave()
 	sockets := c.l.Sockets()
-	if unsent || c.why.Kind == Aborted || c.why.Kind == Panicked {
+	if c.forsaken(unsent) {
 		_ = sockets.Reset(c.recv.Handle)
 	}
 	_ = sockets.CloseFD(c.recv.Handle)
 	c.call(connectionLost, nil)
 	c.handTo(0, nil, c.why)
+}
+
+// forsaken reports whether the peer is to be told of the end by a reset.
+func (c *Conn) forsaken(unsent bool) bool {
+	return unsent || c.why.Kind == Aborted || c.why.Kind == Panicked
 }
 
 // handOver ends the connection here, and gives it to whom Detach named.

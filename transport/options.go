@@ -36,11 +36,11 @@ type Options struct {
 	Stays bool
 
 	// ZeroCopyFrom marks writes of at least so many bytes by WriteOwned as ones
-	// that the kernel need not copy (MSG_ZEROCOPY, IORING_OP_SEND_ZC). No
-	// backend on a kernel makes use of that so far: they copy, as send(2) does,
-	// and say so, whereupon the connection stops marking; only the simulator
-	// plays it. Default 0: never. It would pay on network cards only: loopback
-	// and veth always copy.
+	// that the kernel need not copy. Rings do without a copy if
+	// uring.Options.ZeroCopy is set (IORING_OP_SEND_ZC), and the simulator plays
+	// it. Others copy, as send(2) does, and say so, whereupon the connection
+	// stops marking; the kernel copies as well, and says so, on loopback and
+	// veth. So it should be no less than uring's. Default 0: never.
 	ZeroCopyFrom int
 }
 

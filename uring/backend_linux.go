@@ -39,6 +39,9 @@ type Backend struct {
 
 	table table
 
+	memory  []region // registered, in order
+	notices notices
+
 	pools  []*pool
 	holds  proactor.Holds
 	back   func(*proactor.Hold) // bound once
@@ -60,7 +63,7 @@ type Backend struct {
 
 	pipes   splice.Pool
 	stalled []*relay // relays that found no room in the submission queue
-	moved   bool     // a relay moved bytes in this round
+	moved   bool     // a relay moved bytes in this round, or memory was given back
 	prompt  bool     // a send is pending, which most probably completes at once
 	clock   time.Duration
 	ticking bool // clock is this round's time
@@ -112,8 +115,9 @@ type after struct {
 	lent    []byte
 	buffer  uint32 // that lent lies in
 	held    bool
-	control []byte // lent beside it
-	pin     *proactor.Pin
+	control []byte        // lent beside it
+	pin     *proactor.Pin // whose memory is to be given back
+	copied  bool          // that was copied
 }
 
 // Name implements proactor.Backend.
@@ -155,6 +159,7 @@ func (b *Backend) Stats() proactor.Stats {
 	s.Holds, s.Handles = b.holds.Len()+b.mail.holds.Len(), b.Handles()
 	s.Pipes = b.pipes.Open()
 	s.Direct = b.table.size - len(b.table.free)
+	s.Pins = b.notices.used
 	for _, p := range b.pools {
 		s.Lent += len(p.buffers) - p.avail
 	}

@@ -65,7 +65,7 @@ func (b *Backend) cancelMissed(user uint64) {
 		return
 	}
 	s := b.slots.at(i)
-	if s.armed && s.user&^kindMask == user&^kindMask && s.tries < maxTries {
+	if s.armed && s.role != noting && s.user&^kindMask == user&^kindMask && s.tries < maxTries {
 		s.tries++
 		b.cancels = append(b.cancels, s.user)
 	}

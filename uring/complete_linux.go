@@ -48,9 +48,12 @@ func (b *Backend) dispatch(c CQE) {
 	case receiving:
 		b.received(s, c, more)
 	case sending:
-		if s.poll {
+		switch {
+		case s.poll:
 			b.roomOrError(s, c.Res, more)
-		} else {
+		case kind == kindZeroCopy:
+			b.sentInPlace(s, c.Res, more)
+		default:
 			b.sent(s, int(c.Res))
 		}
 	case accepting:
@@ -75,6 +78,8 @@ func (b *Backend) dispatch(c CQE) {
 		b.unpack(s.op, c.Res)
 	case minding:
 		b.childEnded(s.op, c.Res)
+	case noting:
+		b.notified(s, c.Res)
 	}
 }
 
@@ -102,6 +107,9 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 	if op.Kind == proactor.OpRelay {
 		b.completeRelay(op)
 	}
+	if op.Kind == proactor.OpSend && op.Pin != nil {
+		b.endPin(op)
+	}
 	if i := op.B.Slot; i != noSlot {
 		e, s := b.Lookup(op.Handle), b.slots.at(i)
 		e.Busy--
@@ -113,9 +121,6 @@ func (b *Backend) complete(op *proactor.Op, n int, err error) {
 		b.leaveOutbox(e, s)
 		b.leavePlace(s)
 		b.slots.give(s)
-	}
-	if op.Kind == proactor.OpSend {
-		b.after.pin = op.Pin
 	}
 	op.Deliver(n, err, false)
 	b.settle()
@@ -132,8 +137,12 @@ func (b *Backend) settle() {
 	}
 	if p := b.after.pin; p != nil {
 		b.after.pin = nil
-		b.stats.Copied++
-		p.Owner.Released(p, true)
+		if b.after.copied {
+			b.stats.Copied++
+		} else {
+			b.stats.ZeroCopied++
+		}
+		p.Owner.Released(p, b.after.copied)
 	}
 }
 

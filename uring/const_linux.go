@@ -103,11 +103,12 @@ const (
 	IOSQE_BUFFER_SELECT    = 1 << 5 // take a provided buffer
 	IOSQE_CQE_SKIP_SUCCESS = 1 << 6 // no completion if it succeeds
 
-	IORING_RECVSEND_POLL_FIRST = 1 << 0
-	IORING_RECV_MULTISHOT      = 1 << 1 // 6.0
-	IORING_RECVSEND_FIXED_BUF  = 1 << 2
-	IORING_RECVSEND_BUNDLE     = 1 << 4
-	IORING_SEND_VECTORIZED     = 1 << 5 // 6.17
+	IORING_RECVSEND_POLL_FIRST  = 1 << 0
+	IORING_RECV_MULTISHOT       = 1 << 1 // 6.0
+	IORING_RECVSEND_FIXED_BUF   = 1 << 2
+	IORING_SEND_ZC_REPORT_USAGE = 1 << 3 // 6.2: the notification says whether the kernel copied
+	IORING_RECVSEND_BUNDLE      = 1 << 4
+	IORING_SEND_VECTORIZED      = 1 << 5 // 6.17
 
 	IORING_ACCEPT_MULTISHOT  = 1 << 0 // 5.19
 	IORING_ACCEPT_DONTWAIT   = 1 << 1
@@ -130,10 +131,14 @@ const (
 	IORING_CQE_F_BUF_MORE      = 1 << 4 // 6.12: the buffer has room left and stays the kernel's
 
 	IORING_CQE_BUFFER_SHIFT = 16
+
+	IORING_NOTIF_USAGE_ZC_COPIED = 1 << 31 // Res of a notification: the kernel copied, or used none of the memory
 )
 
 // Operations of io_uring_register(2).
 const (
+	IORING_REGISTER_BUFFERS      = 0
+	IORING_UNREGISTER_BUFFERS    = 1
 	IORING_REGISTER_FILES_UPDATE = 6
 	IORING_REGISTER_PROBE        = 8
 	IORING_REGISTER_RESTRICTIONS = 11

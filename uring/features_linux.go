@@ -19,6 +19,9 @@ type need struct {
 // itself.
 const directFiles Feature = "direct"
 
+// zeroCopySends is what Options.ZeroCopy needs, in the same way.
+const zeroCopySends Feature = "zero-copy"
+
 var needs = []need{
 	{what: "accept", ops: []uint8{IORING_OP_ACCEPT}},
 	{what: "connect", ops: []uint8{IORING_OP_CONNECT}},
@@ -33,6 +36,7 @@ var needs = []need{
 	{what: "cancel without a completion", feature: SkipSuccess, flags: IOSQE_CQE_SKIP_SUCCESS},
 	{what: "sockets in the ring's table", feature: directFiles, ops: []uint8{IORING_OP_FIXED_FD_INSTALL}, flags: IOSQE_FIXED_FILE,
 		register: []uint8{IORING_REGISTER_FILES_UPDATE}},
+	{what: "send without a copy", feature: zeroCopySends, ops: []uint8{IORING_OP_SEND_ZC}, register: []uint8{IORING_UNREGISTER_BUFFERS}},
 	{what: "registered ring", feature: RegisteredRing,
 		register: []uint8{IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS}},
 }

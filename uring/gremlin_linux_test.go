@@ -89,8 +89,8 @@ func (g *gremlin) submit(e *SQE) {
 			return
 		}
 		g.instead(e, errno)
-	case IORING_OP_SEND:
-		if g.rng.IntN(2) == 0 && e.Len > 1 && e.Ioprio == 0 {
+	case IORING_OP_SEND, IORING_OP_SEND_ZC:
+		if g.rng.IntN(2) == 0 && e.Len > 1 && e.Ioprio&IORING_SEND_VECTORIZED == 0 {
 			g.did["short"]++
 			e.Len = 1 + uint32(g.rng.IntN(int(e.Len)))
 			return
@@ -136,6 +136,10 @@ func (g *gremlin) complete(c CQE) {
 			c.Res = -int32(unix.EINTR)
 		}
 		delete(g.working, c.UserData)
+	}
+	if c.Flags&IORING_CQE_F_NOTIF != 0 && g.rng.IntN(4) > 0 {
+		g.did["no copy"]++
+		denies(&c)
 	}
 	g.queue = append(g.queue, c)
 }

@@ -35,6 +35,9 @@ func Open(o Options) (*Backend, error) {
 	if o.Direct < 0 {
 		return nil, fmt.Errorf("Options.Direct is %d, want 0 or more: %w", o.Direct, unix.EINVAL)
 	}
+	if err := o.checkMemory(); err != nil {
+		return nil, err
+	}
 	c, err := examine(o)
 	if err != nil {
 		return nil, err
@@ -66,6 +69,9 @@ func (b *Backend) open() (err error) {
 	if err := b.openTable(); err != nil {
 		return err
 	}
+	if err := b.openMemory(); err != nil {
+		return err
+	}
 	if err := b.mapCells(); err != nil {
 		return fmt.Errorf("map scratch memory: %w", err)
 	}
@@ -73,6 +79,9 @@ func (b *Backend) open() (err error) {
 		without := b.o.Without
 		if b.table.size == 0 {
 			without = append([]Feature{directFiles}, without...)
+		}
+		if b.o.ZeroCopy == 0 {
+			without = append([]Feature{zeroCopySends}, without...)
 		}
 		if err := b.ring.Restrict(allowList(without)); err != nil {
 			return err
@@ -159,12 +168,14 @@ func (b *Backend) Close() error {
 		b.CloseAll()
 		return errors.Join(err, b.ring.Close())
 	}
+	b.releaseAll()
 	return b.dispose()
 }
 
 // tearDown cancels everything and waits for the last completions.
 func (b *Backend) tearDown() error {
 	end := time.Now().Add(b.o.CloseTimeout)
+	patience := b.o.CloseTimeout / 2
 	b.cancelEverything()
 	for b.inflight > 0 {
 		for c, ok := b.ring.NextCQE(); ok; c, ok = b.ring.NextCQE() {
@@ -177,6 +188,9 @@ func (b *Backend) tearDown() error {
 		if left <= 0 || b.ring.Dropped() != 0 {
 			return fmt.Errorf("close: the kernel did not let go of %d operations within %v: their memory stays mapped",
 				b.inflight, b.o.CloseTimeout)
+		}
+		if left < patience {
+			b.disconnectOwing(func(*notice) bool { return true })
 		}
 		if _, err := b.ring.Wait(1, min(left, 50*time.Millisecond)); err != nil {
 			b.ring.pause(time.Millisecond)
@@ -246,6 +260,9 @@ func (b *Backend) dispose() (err error) {
 	b.phase = shut
 	for _, p := range b.pools {
 		err = errors.Join(err, p.close())
+	}
+	if len(b.memory) > 0 {
+		err = errors.Join(err, b.ring.UnregisterMemory())
 	}
 	if b.mail.pool != nil {
 		err = errors.Join(err, b.mail.pool.close())

@@ -75,6 +75,22 @@ type Options struct {
 	// See docs/decisions/0008-sockets-without-descriptors.md.
 	Direct int
 
+	// ZeroCopy is from how many bytes on a Send with a Pin (transport: WriteOwned,
+	// from ZeroCopyFrom on) goes out without the kernel copying it, by IORING_OP_SEND_ZC. 0, the
+	// default, means never. It pays for large sends through a network card, 16 KiB being a good
+	// start; loopback and veth always copy, and to be asked first costs more than a copy does. A
+	// stream is done with it once the kernel reports that it copied: see ZeroCopied, Copied and
+	// ZeroCopyOff of proactor.Stats. It needs Linux 6.2, and Open answers an error where it cannot
+	// be had. See docs/decisions/0012-sends-without-a-copy.md.
+	ZeroCopy int
+
+	// Memory is where such sends shall come from: at most 16,384 pieces of at most 1 GiB, none of which
+	// overlap, of the Go heap or mapped, but no files. The kernel looks its pages up
+	// once, at Open, and keeps them until Close (IORING_REGISTER_BUFFERS), where it does so in each send
+	// for any other memory. What is registered counts towards RLIMIT_MEMLOCK, once for each ring; Open
+	// answers an error if that is too little. It belongs to the caller, who leaves it mapped until after Close.
+	Memory [][]byte
+
 	// Plain leaves out incremental buffers, as Without Incremental does.
 	Plain bool
 

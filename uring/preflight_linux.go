@@ -90,10 +90,18 @@ func examine(o Options) (c choice, err error) {
 	c.noIOWait = want(NoIOWait) && r.Features()&IORING_FEAT_NO_IOWAIT != 0
 	c.skipSuccess, c.splice = want(SkipSuccess), want(Splice)
 	c.registeredRing = want(RegisteredRing)
-	if err := c.try(r, want); err != nil || o.Direct == 0 {
+	if err := c.try(r, want); err != nil {
 		return c, err
 	}
-	return c, c.tryDirect(r)
+	if o.ZeroCopy > 0 {
+		if err := c.tryZeroCopy(r); err != nil {
+			return c, err
+		}
+	}
+	if o.Direct > 0 {
+		return c, c.tryDirect(r)
+	}
+	return c, nil
 }
 
 // tryDirect finds out whether Options.Direct can be had.

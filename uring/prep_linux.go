@@ -82,6 +82,22 @@ func (s *SQE) PrepSend(fd int, p []byte, flags uint32, user uint64) {
 		OpFlags: flags, UserData: user}
 }
 
+// PrepSendZeroCopy sends p, of which the kernel makes no copy if it can do
+// without (kernel 6.2). The result has IORING_CQE_F_MORE if a second completion follows, after a
+// failure too: it has IORING_CQE_F_NOTIF, and only then p may be changed. Its Res has
+// IORING_NOTIF_USAGE_ZC_COPIED if the kernel copied after all, or p was not used.
+func (s *SQE) PrepSendZeroCopy(fd int, p []byte, flags uint32, user uint64) {
+	*s = SQE{Opcode: IORING_OP_SEND_ZC, Ioprio: IORING_SEND_ZC_REPORT_USAGE, Fd: int32(fd),
+		Addr: address(unsafe.Pointer(unsafe.SliceData(p))), Len: uint32(len(p)), OpFlags: flags, UserData: user}
+}
+
+// FromRegistered says that the memory of a zero-copy send lies in the one of
+// that index of [Ring.RegisterMemory].
+func (s *SQE) FromRegistered(index int) {
+	s.Ioprio |= IORING_RECVSEND_FIXED_BUF
+	s.BufIndex = uint16(index)
+}
+
 // PrepSendVectors sends the memory of several vectors in order (kernel 6.17).
 func (s *SQE) PrepSendVectors(fd int, v []Vector, flags uint32, user uint64) {
 	*s = SQE{Opcode: IORING_OP_SEND, Ioprio: IORING_SEND_VECTORIZED, Fd: int32(fd), Len: uint32(len(v)),

@@ -28,6 +28,9 @@ func Probe() Report {
 	if _, e := examine(Options{Direct: 1}.withDefaults()); e != nil {
 		r.Direct = e.Error()
 	}
+	if _, e := examine(Options{ZeroCopy: 1}.withDefaults()); e != nil {
+		r.ZeroCopy = e.Error()
+	}
 	if err == nil {
 		var b *Backend
 		if b, err = Open(Options{}); err == nil {

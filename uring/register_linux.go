@@ -116,6 +116,34 @@ func (r *Ring) UpdateFile(place, fd int) error {
 	return registerError("FILES_UPDATE", errno)
 }
 
+// maxRegistered is how many pieces of memory a ring may have
+// (IORING_MAX_REG_BUFFERS), and maxRegisteredSize how many bytes of each.
+const (
+	maxRegistered     = 1 << 14
+	maxRegisteredSize = 1 << 30
+)
+
+// RegisterMemory has the kernel look up the pages of pieces of memory once,
+// and keep them until UnregisterMemory or the ring's end: they count towards
+// RLIMIT_MEMLOCK, and what goes beyond is ENOMEM. EOPNOTSUPP for mapped files. A ring
+// has one set.
+func (r *Ring) RegisterMemory(pieces [][]byte) error {
+	v := make([]Vector, len(pieces))
+	for i, p := range pieces {
+		v[i].Set(p)
+	}
+	_, errno := r.register(IORING_REGISTER_BUFFERS, unsafe.Pointer(unsafe.SliceData(v)), len(v))
+	runtime.KeepAlive(pieces)
+	return registerError("BUFFERS", errno)
+}
+
+// UnregisterMemory takes RegisterMemory back. It waits for what uses the
+// memory.
+func (r *Ring) UnregisterMemory() error {
+	_, errno := r.register(IORING_UNREGISTER_BUFFERS, nil, 0)
+	return registerError("UNREGISTER_BUFFERS", errno)
+}
+
 // Ops are the operations that a kernel knows, by IORING_OP_ number.
 type Ops [256]bool
 

@@ -19,5 +19,6 @@ type Report struct {
 	Choices    []Choice `json:"choices,omitempty"`    // features, used or not
 	Buffers    string   `json:"buffers,omitempty"`    // how receives are lent memory
 	Direct     string   `json:"direct,omitempty"`     // why Options.Direct cannot be had; "" if it can
+	ZeroCopy   string   `json:"zero_copy,omitempty"`  // why Options.ZeroCopy cannot be had; "" if it can
 	Restricted bool     `json:"restricted,omitempty"` // rings are limited to an allow-list
 }

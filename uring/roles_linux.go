@@ -64,6 +64,7 @@ func oneWay(op *proactor.Op, e *sys.Entry) bool {
 type descriptor struct {
 	handle  proactor.Handle // whose class this is
 	class   uint8
+	copies  bool         // the kernel copies what is sent: sends are plain ones
 	hungUp  bool         // the peer has ended its side: polls for room must be multishot
 	outbox  *outbox      // of a UDP socket, once it has sent
 	peer    *sys.RawAddr // of a listener: where the kernel writes who is accepted into a place

@@ -19,6 +19,7 @@ const (
 	kindOp
 	kindMail        // datagrams, without room for control data
 	kindMailControl // datagrams, with it
+	kindZeroCopy    // a send whose result a notification follows
 	kindRecv        // + the class of buffers
 )
 
@@ -51,6 +52,7 @@ const (
 	posting    // a SendTo
 	unpacking  // receiving from a unix stream, with a Msg
 	minding    // an OpChild
+	noting     // waiting for the notification of a zero-copy send, whose op has moved to another slot
 )
 
 // A slot is one submission at a time on behalf of an op. It fills a cache line:
@@ -60,10 +62,10 @@ type slot struct {
 	relay  *relay  // of drawing and pouring
 	letter *letter // posting, sending with a Msg: what goes beside the bytes
 	user   uint64  // user data of the latest arming; its lower half is the slot's number from the first use on
-	skip   int     // sending: how many bytes are done of the piece that vector names
+	skip   int     // sending: how many bytes are done of the piece that vector names. Noting: how many its entry took
 
 	vector    int32  // sending: how many of op.Bufs are done; -1: Buf is not. Accepting: the place kept for the next + 1
-	next      uint32 // in the list of free slots: the number of the next one + 1
+	link      uint32 // free: the number of the next free slot + 1. Sending, noting: that of its notice + 1, if it has one
 	role      role
 	armed     bool            // the kernel has it, or will with the next enter: a last completion will come
 	poll      bool            // sending, posting, pouring: what is armed is a poll for room, not a send
@@ -105,7 +107,7 @@ func (t *slots) take(op *proactor.Op, r role) *slot {
 	var s *slot
 	if t.free != 0 {
 		s = t.at(t.free - 1)
-		t.free = s.next
+		t.free = s.link
 	} else {
 		if t.made%slotChunk == 0 {
 			t.chunks = append(t.chunks, new([slotChunk]slot))
@@ -122,7 +124,7 @@ func (t *slots) take(op *proactor.Op, r role) *slot {
 // give takes a slot back. Its generation moves on with the next arming.
 func (t *slots) give(s *slot) {
 	s.op, s.relay, s.role = nil, nil, noRole
-	s.next = t.free
+	s.link = t.free
 	t.free = s.number() + 1
 	t.used--
 }

@@ -124,6 +124,10 @@ func (b *Backend) arm(op *proactor.Op) {
 		kind = kindRecv + uint64(s.class)
 	case collecting:
 		kind = b.collectKind(op)
+	case sending:
+		if b.o.ZeroCopy > 0 && b.inPlace(op, s) {
+			kind = kindZeroCopy
+		}
 	}
 	b.launch(s, kind)
 	b.prepare(op, s, e)
@@ -175,6 +179,10 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 			return
 		}
 		b.prompt = true
+		if s.user>>kindShift == kindZeroCopy {
+			b.prepareInPlace(op, s, e, fd)
+			return
+		}
 		b.prepareSend(op, s, e, fd)
 		b.refuse(e)
 	case reading, unpacking, minding:
@@ -224,7 +232,11 @@ func (b *Backend) prepareSend(op *proactor.Op, s *slot, e *SQE, fd int) {
 	c := b.cell()
 	n, skip := 0, s.skip
 	for i := s.vector; int(i) < len(op.Bufs) && n < cellVectors; i++ {
-		if p := part(op, i)[skip:]; len(p) > 0 {
+		p := part(op, i)[skip:]
+		if n > 0 && b.large(op, p) {
+			break
+		}
+		if len(p) > 0 {
 			c.vectors[n].Set(p)
 			n++
 		}

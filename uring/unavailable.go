@@ -6,12 +6,17 @@ import (
 	"syscall"
 )
 
+// errMemory is what errors are that come from registering Options.Memory.
+var errMemory = errors.New("Options.Memory")
+
 // unavailable makes err, which a system call at the start ended with, an
 // ErrUnavailable that says why and what to do, if it is one of the errors that mean
 // that somebody forbids io_uring or that the kernel does not have what is needed.
 func unavailable(err error) error {
 	var why string
 	switch {
+	case errors.Is(err, errMemory):
+		return err // a ring could be had
 	case errors.Is(err, syscall.EPERM):
 		why = "this process may not use it: " + whoForbids()
 	case errors.Is(err, syscall.EACCES):

@@ -35,6 +35,11 @@ func printUring(out io.Writer, r uring.Report) {
 	} else {
 		line("direct", "not possible: "+r.Direct)
 	}
+	if r.ZeroCopy == "" {
+		line("zero copy", "sends without a copy can be had (uring.Options.ZeroCopy)")
+	} else {
+		line("zero copy", "not possible: "+r.ZeroCopy)
+	}
 	if r.Restricted {
 		line("hardening", "rings are restricted to the operations that are used")
 	}

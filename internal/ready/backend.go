@@ -108,7 +108,7 @@ func (b *Backend) Stats() proactor.Stats {
 	s.PeerGone, s.Refused = s.PeerGone+b.Sockets.PeerGone, b.Sockets.Refused
 	s.Ops = b.ops
 	s.Holds, s.Lent = b.lender.holds.Len(), b.lender.pinned()
-	s.Handles, s.Pipes = b.Handles(), b.pipes.Open()
+	s.Handles, s.Pipes, s.Pins = b.Handles(), b.pipes.Open(), len(b.released)
 	return s
 }
 

@@ -226,9 +226,9 @@ func (d *driver) finish() {
 		d.close(d.handles[0])
 	}
 	var s proactor.Stats
-	w.settles("Ops, Holds, Handles, Lent and Direct are back where they were at the start", func() bool {
+	w.settles("Ops, Holds, Pins, Handles, Lent and Direct are back where they were at the start", func() bool {
 		s = d.b.Stats()
-		return s.Ops == d.base.Ops && s.Holds == 0 && s.Handles == d.base.Handles && s.Lent == d.base.Lent &&
+		return s.Ops == d.base.Ops && s.Holds == 0 && s.Pins == 0 && s.Handles == d.base.Handles && s.Lent == d.base.Lent &&
 			s.Direct == d.base.Direct
 	})
 	if w.cfg.Watch != nil {
