@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/invariant"
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -30,7 +31,8 @@ func dial(t *testing.T, bound proactor.Address) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	to := &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}
+	if err := testenv.Again(func() error { return unix.Connect(fd, to) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {

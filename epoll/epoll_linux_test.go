@@ -276,14 +276,15 @@ func TestUrgentDataHidesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	to := &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}
+	if err := testenv.Again(func() error { return unix.Connect(fd, to) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []struct {
 		text  string
 		flags int
 	}{{"before", 0}, {"!", unix.MSG_OOB}, {"behind", 0}} {
-		if err := unix.Sendto(fd, []byte(part.text), part.flags, nil); err != nil {
+		if err := testenv.Again(func() error { return unix.Sendto(fd, []byte(part.text), part.flags, nil) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -370,12 +371,11 @@ func TestConnectWaitsForRoomInAUnixListener(t *testing.T) {
 		all = append(all, r)
 		b.Submit(&r.Op)
 	}
+	pollUntil(t, b, "one is connected", func() bool { return connected() > 0 })
 	for range 3 {
-		if err := b.Poll(10 * time.Millisecond); err != nil {
-			t.Fatal(err)
-		}
+		_ = b.Poll(10 * time.Millisecond)
 	}
-	if n := connected(); n == 0 || n == len(all) {
+	if n := connected(); n == len(all) {
 		t.Fatalf("%d of %d are connected to a queue of one", n, len(all))
 	}
 	if enters := b.Stats().Enters; enters > 40 {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/invariant"
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -28,7 +29,8 @@ func rawDial(t testing.TB, a proactor.Address) int {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.IP().As4()}); err != nil {
+	to := &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.IP().As4()}
+	if err := testenv.Again(func() error { return unix.Connect(fd, to) }); err != nil {
 		t.Fatal(err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -38,7 +40,11 @@ func rawDial(t testing.TB, a proactor.Address) int {
 // pingRaw sends and receives n messages.
 func pingRaw(fd int, message, back []byte, n int) bool {
 	for range n {
-		if _, err := unix.Write(fd, message); err != nil {
+		_, err := unix.Write(fd, message)
+		for err == unix.EINTR {
+			_, err = unix.Write(fd, message)
+		}
+		if err != nil {
 			return false
 		}
 		for got := 0; got < len(message); {

@@ -96,8 +96,8 @@ func fullListener(t *testing.T, spec *Spec) int {
 // accept makes room for one.
 func accept(t *testing.T, l int) {
 	t.Helper()
-	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
-	if err != nil {
+	var fd int
+	if err := testenv.Again(func() (err error) { fd, _, err = unix.Accept4(l, unix.SOCK_CLOEXEC); return err }); err != nil {
 		t.Fatal(err)
 	}
 	unix.Close(fd)

@@ -47,10 +47,13 @@ func Upstream(address string) error {
 		}
 		for i := range n {
 			if ev := u.engine.events[i]; int(ev.Fd) == l {
-				u.accept()
+				u.behind = true
 			} else {
 				u.echo(ev.Fd)
 			}
+		}
+		if u.behind {
+			u.accept()
 		}
 	}
 }
@@ -61,12 +64,17 @@ type upstream struct {
 	engine   engine
 	listener int
 	late     map[int32][]byte
+	behind   bool // there may be connections to accept
 }
 
+// accept takes all connections that there are. Only EAGAIN says that there are
+// none; after any other error, such as EMFILE, it is asked again in the next
+// turn, since the listener's edge has been and gone.
 func (u *upstream) accept() {
 	for {
 		fd, _, err := unix.Accept4(u.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
+			u.behind = err != unix.EAGAIN
 			return
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)

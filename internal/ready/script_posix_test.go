@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mobius/internal/testenv"
 	"mobius/proactor"
 )
 
@@ -114,11 +115,12 @@ func stream(t *testing.T, b *Backend) (proactor.Handle, int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	to := &unix.SockaddrInet4{Port: int(bound.Port()), Addr: [4]byte{127, 0, 0, 1}}
+	if err := testenv.Again(func() error { return unix.Connect(fd, to) }); err != nil {
 		t.Fatal(err)
 	}
-	n, _, err := unix.Accept(int(l.Index()))
-	if err != nil {
+	var n int
+	if err := testenv.Again(func() (err error) { n, _, err = unix.Accept(int(l.Index())); return err }); err != nil {
 		t.Fatal(err)
 	}
 	h, err := b.Adopt(n)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -83,6 +84,17 @@ func Becomes(d time.Duration, cond func() bool) bool {
 			if cond() {
 				return true
 			}
+		}
+	}
+}
+
+// Again calls f until a signal is not what ends it. The runtime's own signals
+// interrupt system calls that have a time limit, or are never restarted (signal(7)).
+// A connect(2) that is asked again goes on waiting for the same connection.
+func Again(f func() error) error {
+	for {
+		if err := f(); err != syscall.EINTR {
+			return err
 		}
 	}
 }

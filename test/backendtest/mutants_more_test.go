@@ -93,6 +93,7 @@ func lender(b *broken, inOrder bool) {
 	var mine proactor.Holds
 	mine.Init(func() { b.Backend.Wake() })
 	var queue []parked
+	var starved uint64
 	waiting := func(op *proactor.Op) bool {
 		return slices.ContainsFunc(queue, func(p parked) bool { return p.op == op })
 	}
@@ -103,7 +104,13 @@ func lender(b *broken, inOrder bool) {
 			return
 		}
 		queue = append(queue, parked{op, pass, op.Buf, op.Err, op.More})
+		starved++
 	})
+	b.stats = func() proactor.Stats {
+		s := b.Backend.Stats()
+		s.Starved += starved
+		return s
+	}
 	b.hold = func(op *proactor.Op, owner proactor.Evictor) *proactor.Hold {
 		mine.Want(true)
 		return mine.New(op.Buf, 0, owner)
