@@ -80,7 +80,7 @@ type Options struct {
 	// default, means never. It pays for large sends through a network card, 16 KiB being a good
 	// start; loopback and veth always copy, and to be asked first costs more than a copy does. A
 	// stream is done with it once the kernel reports that it copied: see ZeroCopied, Copied and
-	// ZeroCopyOff of proactor.Stats. It needs Linux 6.2, and Open answers an error where it cannot
+	// ZeroCopyOff of proactor.Stats. It needs Linux 6.2 (or 6.1.192), and Open answers an error where it cannot
 	// be had. See docs/decisions/0012-sends-without-a-copy.md.
 	ZeroCopy int
 

@@ -105,7 +105,48 @@ func network() error {
 	if err != nil || len(files) != 1 {
 		return fmt.Errorf("want one module dummy for %s: %v, %w", release(), files, err)
 	}
-	f, err := os.Open(files[0])
+	if err := load(files[0], "numdummies=1"); err != nil {
+		return err
+	}
+	if err := command("/bin/ip link set dummy0 multicast on up"); err != nil {
+		return err
+	}
+	return card()
+}
+
+// card brings a virtio network card up, if the kernel was told the address of
+// one. Where there is no module the kernel has its part built in.
+func card() error {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	_, address, ok := strings.Cut(string(line), " mobius.card=")
+	if !ok {
+		return nil
+	}
+	address = strings.Fields(address)[0]
+	for _, name := range []string{"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover",
+		"net_failover", "virtio_net"} {
+		if files, _ := filepath.Glob("/modules/" + name + "-" + release() + ".ko*"); len(files) == 1 {
+			if err := load(files[0], ""); err != nil {
+				return err
+			}
+		}
+	}
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for range 100 { // the device is found a moment later
+		if err = command("/bin/ip addr add " + address + " dev eth0"); err == nil {
+			return command("/bin/ip link set eth0 up")
+		}
+		<-again.C
+	}
+	return err
+}
+
+func load(module, parameters string) error {
+	f, err := os.Open(module)
 	if err != nil {
 		return err
 	}
@@ -114,10 +155,10 @@ func network() error {
 	if filepath.Ext(f.Name()) != ".ko" {
 		flags = unix.MODULE_INIT_COMPRESSED_FILE
 	}
-	if err := unix.FinitModule(int(f.Fd()), "numdummies=1", flags); err != nil {
+	if err := unix.FinitModule(int(f.Fd()), parameters, flags); err != nil {
 		return fmt.Errorf("module %s: %w", f.Name(), err)
 	}
-	return command("/bin/ip link set dummy0 multicast on up")
+	return nil
 }
 
 func release() string {
