@@ -52,6 +52,7 @@ type Backend struct {
 	older  []uint32             // and in the one before
 
 	mail    mail
+	sack    sack
 	inbox   sys.Message // for receives by system calls
 	letter  []byte      // what datagrams are received into by those
 	letters *letter     // unused ones

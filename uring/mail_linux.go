@@ -20,6 +20,9 @@ type mail struct {
 	back  func(*proactor.Hold) // bound once
 	asked int                  // holds that are being given back
 	cap   int                  // largest number of other holds
+
+	latest *slot // what a multishot has brought a datagram for, and how many in this turn
+	run    int
 }
 
 // Defaults of the options.
@@ -70,7 +73,9 @@ func (b *Backend) openMail() (err error) {
 	}
 	size += recvmsgOutSize + nameSize + controlSize
 	size = (size + unix.Getpagesize() - 1) &^ (unix.Getpagesize() - 1)
-	m.pool, err = newPool(b.ring, mailGroup, n, size, false)
+	if m.pool, err = newPool(b.ring, mailGroup, n, size, false); err == nil {
+		m.pool.leave(n / 2)
+	}
 	return err
 }
 

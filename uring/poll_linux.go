@@ -32,6 +32,7 @@ func (b *Backend) Poll(timeout time.Duration) error {
 	completed, evicted := b.stats.Completed, b.stats.Evicted
 	released := b.after.pin != nil
 	b.settle() // what a panic left
+	b.handOut()
 	if released || b.stats.Completed != completed {
 		timeout = 0
 	}
@@ -215,6 +216,7 @@ func (b *Backend) checkThread() error {
 
 // reap handles the completions that are there now.
 func (b *Backend) reap() {
+	b.mail.latest = nil
 	for n := min(b.ring.Ready(), maxReap); n > 0; n-- {
 		c, ok := b.ring.NextCQE()
 		if !ok {

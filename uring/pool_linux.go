@@ -32,6 +32,7 @@ type pool struct {
 	buffers     []buffer
 	avail       int      // buffers nobody looks at: the kernel's, as far as we know, and the spare ones
 	spare       []uint16 // of them: those that the kernel does not have, the last used on top
+	most        int      // how many the kernel may have: of a mail's, sacks have the others
 	want        int      // how many buffers the kernel shall have when it is entered
 	low         int      // the fewest it had left after a round, of the last rounds
 	rounds      int
@@ -93,7 +94,7 @@ func newPool(r *Ring, group uint16, n, size int, incremental bool) (*pool, error
 		return nil, fmt.Errorf("map %d buffers of %d bytes: %w", n, size, err)
 	}
 	p := &pool{ring: ring, arena: arena, memory: memory, size: size, incremental: incremental, buffers: make([]buffer, n)}
-	p.want, p.low = n, n
+	p.want, p.low, p.most = n, n, n
 	for i := range p.buffers {
 		p.post(uint16(i))
 	}
@@ -131,6 +132,12 @@ func (p *pool) frugal() {
 	p.low = p.want
 }
 
+// leave has the kernel never get the last n buffers, which are for receives without the ring.
+func (p *pool) leave(n int) {
+	p.most = max(len(p.buffers)-n, p.least())
+	p.want, p.low = p.most, p.most
+}
+
 // least returns how many buffers the kernel has at least: two, since one may be
 // all but full.
 func (p *pool) least() int { return min(max(2, len(p.buffers)/8), len(p.buffers)) }
@@ -161,7 +168,7 @@ func (p *pool) publish() {
 // short notes that a receive found no buffer.
 func (p *pool) short() {
 	if !p.grown && len(p.spare) > 0 {
-		p.want, p.grown = min(2*p.want, len(p.buffers)), true
+		p.want, p.grown = min(2*p.want, p.most), true
 	}
 }
 
@@ -183,6 +190,20 @@ func (p *pool) take(i uint16, n int, flags uint32) []byte {
 	}
 	b.users++
 	return p.memory[at : at+n : at+n]
+}
+
+// inside returns the memory of buffer i.
+func (p *pool) inside(i uint16) []byte { return p.memory[int(i)*p.size:][:p.size] }
+
+// spend takes the n spare buffers that were used last, each for one user: receives
+// without the ring have filled them.
+func (p *pool) spend(n int) {
+	from := len(p.spare) - n
+	for _, i := range p.spare[from:] {
+		p.buffers[i] = buffer{spent: true, users: 1}
+	}
+	p.spare = p.spare[:from]
+	p.avail -= n
 }
 
 // close frees the memory. The kernel must have let go of it.

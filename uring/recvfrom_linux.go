@@ -18,7 +18,7 @@ import (
 // kernel then drops descriptors that come (unix(7)).
 func (b *Backend) collectKind(op *proactor.Op) uint64 {
 	switch {
-	case b.mail.pool == nil:
+	case b.mail.pool == nil || b.slots.at(op.B.Slot).wait:
 		return kindOp
 	case op.Msg != nil:
 		return kindMailControl
@@ -27,10 +27,10 @@ func (b *Backend) collectKind(op *proactor.Op) uint64 {
 }
 
 // prepareCollect receives datagrams until further notice, or, where the kernel cannot
-// do that, waits for one.
+// do that or there are many at once, waits for one.
 func (b *Backend) prepareCollect(op *proactor.Op, s *slot, e *SQE) {
 	fd := int(op.Handle.Index())
-	if b.mail.pool == nil {
+	if b.mail.pool == nil || s.wait {
 		e.PrepPoll(fd, unix.POLLIN, s.user)
 		return
 	}
@@ -55,6 +55,8 @@ func (b *Backend) collected(s *slot, c CQE, more bool) {
 		b.failed(op, syscall.Errno(-c.Res))
 	case b.mail.pool == nil:
 		b.collect(op)
+	case c.UserData>>kindShift == kindOp:
+		b.gather(op, s)
 	default:
 		b.datagram(s, c, more)
 	}
@@ -74,6 +76,7 @@ func (b *Backend) datagram(s *slot, c CQE, more bool) {
 		return
 	}
 	s.hungry = false
+	b.mail.count(b, s)
 	if op.Addr != nil {
 		*op.Addr = b.CameFrom(b.Lookup(op.Handle), r.Name)
 	}

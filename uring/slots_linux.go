@@ -69,7 +69,7 @@ type slot struct {
 	role      role
 	armed     bool            // the kernel has it, or will with the next enter: a last completion will come
 	poll      bool            // sending, posting, pouring: what is armed is a poll for room, not a send
-	wait      bool            // sending, posting, pouring: the descriptor takes no more now; poll before the next send
+	wait      bool            // sending, posting, pouring: the descriptor takes no more; poll before the next send. Collecting: in sacks
 	told      bool            // sending, pouring: room was promised since the last send
 	misses    uint8           // sending, pouring: promises in a row of which nothing came
 	first     bool            // posting: its outbox waits for its end
@@ -80,7 +80,7 @@ type slot struct {
 	class     uint8           // receiving: where the buffers come from
 	wanted    uint8           // the class to take at the next arming
 	retries   uint8           // receiving, drawing: pieces of this arming behind which the kernel saw more
-	streak    int8            // receiving, several classes: how many sizes in a row spoke for a larger (+) or smaller (-) one
+	streak    int8            // receiving, several classes: sizes in a row for a larger (+) or smaller (-) one. Collecting: see sack
 	ready     proactor.Events // polling: what was seen
 }
 

@@ -33,7 +33,7 @@ func (p *packets) ready(want int, control bool) int {
 		if p.slots[i] == 0 && !p.fill(i) {
 			return i
 		}
-		p.batch.At(i).In(p.mem[p.slots[i]-1], control)
+		p.batch.In(i, p.mem[p.slots[i]-1], control)
 	}
 	return want
 }

@@ -109,6 +109,9 @@ func (b *Batch) At(i int) *Message { return &b.messages[i] }
 // Bytes returns how many bytes of message i were sent or received.
 func (b *Batch) Bytes(i int) int { return b.messages[i].n }
 
+// In has message i receive into p, with room for control data if control is set.
+func (b *Batch) In(i int, p []byte, control bool) { b.messages[i].In(p, control) }
+
 // Send sends the first n messages on fd without waiting, and returns how many
 // were. An error is that of the first one.
 func (b *Batch) Send(fd, n int) (int, unix.Errno) {
@@ -124,8 +127,8 @@ func (b *Batch) Send(fd, n int) (int, unix.Errno) {
 	return n, 0
 }
 
-// Receive receives into up to n messages from fd without waiting, and returns
-// into how many. An error may come beside them.
+// Receive receives into up to n messages from fd, for each of which there was an In
+// since it was received into, without waiting, and returns into how many. An error may come beside them.
 func (b *Batch) Receive(fd, n int) (int, unix.Errno) {
 	for i := range n {
 		var e unix.Errno

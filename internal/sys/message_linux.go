@@ -24,7 +24,8 @@ type Message struct {
 // unless that is nil, and with files in the place of msg.Files. Nothing else
 // refers to p afterwards than m.Header, until Clear.
 func (m *Message) Out(e *Entry, p []byte, to *proactor.Address, msg *proactor.Msg, files []int) error {
-	m.Header = unix.Msghdr{}
+	m.Header = unix.Msghdr{Iov: &m.vector}
+	m.Header.SetIovlen(1)
 	m.put(p)
 	is4 := e.Domain == unix.AF_INET
 	if to != nil {
@@ -64,12 +65,19 @@ func (m *Message) In(p []byte, control bool) {
 	m.Header.Name = (*byte)(unsafe.Pointer(&m.name.Any))
 	m.Header.Namelen = m.name.Len
 	if control {
-		if m.control = m.control[:cap(m.control)]; len(m.control) < controlRoom {
-			m.control = make([]byte, controlRoom)
-		}
-		m.Header.Control = &m.control[0]
+		m.Header.Control = m.room()
 		m.Header.SetControllen(len(m.control))
 	}
+	m.Header.Iov = &m.vector
+	m.Header.SetIovlen(1)
+}
+
+// room makes m.control as long as control data may be, and returns where it begins.
+func (m *Message) room() *byte {
+	if m.control = m.control[:cap(m.control)]; len(m.control) < controlRoom {
+		m.control = make([]byte, controlRoom)
+	}
+	return &m.control[0]
 }
 
 func (m *Message) put(p []byte) {
@@ -78,8 +86,6 @@ func (m *Message) put(p []byte) {
 		m.vector.Base = &p[0]
 		m.vector.SetLen(len(p))
 	}
-	m.Header.Iov = &m.vector
-	m.Header.SetIovlen(1)
 }
 
 // Clear ends m's hold on the bytes it was filled with.
@@ -159,6 +165,22 @@ func (b *Batch) At(i int) *Message { return &b.messages[i] }
 // Bytes returns how many bytes of message i were sent or received.
 func (b *Batch) Bytes(i int) int { return int(b.headers[i].n) }
 
+// In has message i receive into p, with room for control data if control is set.
+func (b *Batch) In(i int, p []byte, control bool) {
+	m, h := &b.messages[i], &b.headers[i].header
+	m.put(p)
+	m.name.Reset()
+	h.Name, h.Namelen = (*byte)(unsafe.Pointer(&m.name.Any)), m.name.Len
+	h.Iov, h.Flags = &m.vector, 0
+	h.SetIovlen(1)
+	h.Control = nil
+	h.SetControllen(0)
+	if control {
+		h.Control = m.room()
+		h.SetControllen(len(m.control))
+	}
+}
+
 // Send sends the first n messages on fd without waiting, and returns how many
 // were. An error is that of the first one.
 func (b *Batch) Send(fd, n int) (int, unix.Errno) {
@@ -198,13 +220,10 @@ func (b *Bundle) Send(fd, n int) (int, unix.Errno) {
 	return count(sent, e)
 }
 
-// Receive receives into up to n messages from fd without waiting, and returns
-// into how many. (Elsewhere an error may come beside them; here it waits for the
+// Receive receives into up to n messages from fd, for each of which there was an In
+// since it was received into, without waiting, and returns into how many. (Elsewhere an error may come beside them; here it waits for the
 // next call.)
 func (b *Batch) Receive(fd, n int) (int, unix.Errno) {
-	for i := range n {
-		b.headers[i] = mmsghdr{header: b.messages[i].Header}
-	}
 	came, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.headers[0])), uintptr(n), recvFlags, 0, 0)
 	got, err := count(came, e)
 	for i := range got {

@@ -272,7 +272,7 @@ func TestMessagesAllocateNothing(t *testing.T) {
 			t.Fatal(n, e)
 		}
 		for i := range batch.Len() {
-			batch.At(i).In(q, true)
+			batch.In(i, q, true)
 		}
 		if n, e := batch.Receive(int(to.Handle().Index()), 4); n != 4 || e != 0 || batch.Bytes(3) != len(p) {
 			t.Fatal(n, e)
