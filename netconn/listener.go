@@ -68,6 +68,26 @@ func (n *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// AcceptTCP is Accept for a listener of TCP; on another it is errors.ErrUnsupported.
+// (net.TCPListener.)
+func (n *Listener) AcceptTCP() (*TCPConn, error) { return acceptAs[*TCPConn](n, "tcp") }
+
+// AcceptUnix is Accept for a listener of unix streams; on another it is
+// errors.ErrUnsupported. (net.UnixListener.)
+func (n *Listener) AcceptUnix() (*UnixConn, error) { return acceptAs[*UnixConn](n, "unix") }
+
+// acceptAs accepts a connection of the one type that a network has.
+func acceptAs[T net.Conn](n *Listener, network string) (c T, err error) {
+	if n.network != network {
+		return c, n.opError("accept", errors.ErrUnsupported)
+	}
+	accepted, err := n.Accept()
+	if err != nil {
+		return c, err
+	}
+	return accepted.(T), nil
+}
+
 // pop takes a connection off the queue. mu is held.
 func (n *Listener) pop() net.Conn {
 	c := n.queue[0]
