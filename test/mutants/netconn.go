@@ -46,7 +46,7 @@ func netconnAreas() []area {
 			{"descriptors that have no room are given nevertheless", "netconn/beside.go",
 				"	m.files = m.files[files:]\n", "	m.files = m.files[:0]\n"},
 			{"what TLS has received is lost with its layer", "transport/tls/handoff.go",
-				"append(bytes.Clone(y.kept), unread...)", "unread"},
+				"append(bytes.Clone(y.kept), unread...)", "append(bytes.Clone(nil), unread...)"},
 			{"TLS goes on to read what it gives away", "transport/tls/read.go",
 				"!y.flags.has(paused|leaving)", "!y.flags.has(paused)"},
 			{"a listener's file goes though it is to stay", "netconn/listenfile.go",

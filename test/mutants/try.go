@@ -33,6 +33,10 @@ func (a *area) pkg() string {
 		return a.name
 	case "bench-load":
 		return "bench/load"
+	case "bench-judge":
+		return "bench"
+	case "bench-report":
+		return "bench/report"
 	case "bench-result":
 		return "bench/result"
 	case "netconn":
