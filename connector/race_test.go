@@ -255,3 +255,60 @@ func TestRacesOnBadNetworks(t *testing.T) {
 		t.Errorf("%d connections, %d failures: too easy", made, failed)
 	}
 }
+
+// won runs a connector until one of its addresses has answered and the others
+// are being taken back.
+func (s *scene) won(names known, f *plant, o Options) *Connector {
+	s.Helper()
+	o.Resolver = names
+	c := Connect(s.l, Destination{host: "host", port: 80}, f, o)
+	s.Until("one has answered", func() bool { return c.race.winner != 0 || c.State() == Connected || c.State() == Idle })
+	if c.race.winner == 0 || c.phase != dialing {
+		s.Fatalf("no address is being taken back: %v", c)
+	}
+	return c
+}
+
+// Who stops an attempt while all but the winner are being taken back gets no
+// connection, and nothing of the winner is left.
+func TestStopOfARaceThatIsWon(t *testing.T) {
+	s := quiet(t)
+	s.deaf(80, "10.0.0.1")
+	s.listenAt("10.0.0.2:80")
+	f, handles := s.plant("client"), s.l.Backend().Stats().Handles
+	c := s.won(known{"host": addrs("10.0.0.1", "10.0.0.2")}, f, Options{})
+	if c.timer.Active() {
+		t.Error("the attempt may still time out, though it is connected")
+	}
+	if err := c.StopConnecting(); err != nil {
+		t.Fatal(err)
+	}
+	s.Until("failed and closed", func() bool { return c.State() == Idle && s.l.Backend().Stats().Handles == handles })
+	s.expect("client start", "client connecting", "client failed: aborted", "client stop")
+}
+
+// A Connect during a wait ends the wait, also where the attempt has no time limit.
+func TestConnectEndsTheWait(t *testing.T) {
+	s := quiet(t)
+	s.deaf(80, "10.0.0.1")
+	f := s.plant("client")
+	c := Connect(s.l, To(proactor.IPAddress(proactor.TCP, addrs("10.0.0.1")[0], 80)), f, Options{ConnectTimeout: -1})
+	stop := func() {
+		s.Pass(s.l, time.Second)
+		if err := c.StopConnecting(); err != nil {
+			t.Fatalf("%v, %v", c, err)
+		}
+		s.Until("stopped", func() bool { return c.State() == Idle })
+	}
+	stop()
+	if err := c.ConnectAfter(100 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if kind := kindOf(f.errs[1]); kind != "aborted" {
+		t.Errorf("the attempt has ended: %s", kind)
+	}
+}

@@ -116,6 +116,7 @@ var bads = map[string]error{
 	v2Begin + "\x21\x11\xff\xff":         proxyproto.ErrInvalidLength, // at once, not after 64 KiB
 	v2Begin + "\x20\x00\x10\x01":         proxyproto.ErrInvalidLength,
 	v2(1, 0x11, inet+"\x02"):             proxyproto.ErrTruncatedTLV,
+	v2(1, 0x11, inet+"\x02\x00"):         proxyproto.ErrTruncatedTLV,
 	v2(1, 0x11, inet+tlv(2, "name")[:6]): proxyproto.ErrTruncatedTLV,
 	v2(1, 0x11, inet+tlv(3, "sum")):      proxyproto.ErrMalformedTLV,
 	v2(1, 0x11, inet+tlv(3, "0000")):     ErrProxyChecksum,

@@ -130,6 +130,9 @@ func TestThrottleAfterTheEnd(t *testing.T) {
 		tr, w, p := under(t, &policies.Throttle{Each: policies.Rates{Write: 1000}}, nil)
 		write(t, w, 5000)
 		end(tr, w)
+		if armed := tr.Clock().Loop().Armed(); tr.Lost() && len(armed) != 0 {
+			t.Errorf("%d timers are left by a connection that was lost", len(armed))
+		}
 		calls := p.Calls()
 		advance(t, tr.Clock(), time.Minute)
 		if p.Calls() != calls {

@@ -285,3 +285,64 @@ type drained struct{ reader }
 
 func (*drained) PauseWriting()  {}
 func (*drained) ResumeWriting() {}
+
+// A stream hands over what it has kept itself, behind what it has delivered.
+type stream struct {
+	mobius.Transport
+	unread []byte
+}
+
+func (s *stream) PauseReading() {}
+
+func (s *stream) Detach(done func(proactor.Handle, []byte, error)) error {
+	done(1, s.unread, nil)
+	return nil
+}
+
+// What was kept of a stream comes before what the stream has kept.
+func TestDetachKeepsTheOrder(t *testing.T) {
+	r := &reader{on: func(r *reader, _ string) { r.t.PauseReading() }}
+	p := Frames(Lines("\n", 0), r)
+	p.ConnectionMade(&stream{unread: []byte("d\ne")})
+	p.DataReceived([]byte("a\nb\nc"))
+	rest := ""
+	if err := r.t.Detach(func(_ proactor.Handle, unread []byte, _ error) { rest = string(unread) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.got) != 1 || rest != "b\ncd\ne" {
+		t.Errorf("after %q Detach hands over %q", r.got, rest)
+	}
+}
+
+// What was searched of one message says nothing of the next.
+func TestEachMessageIsSearchedFromItsBeginning(t *testing.T) {
+	r := &reader{}
+	p := Frames(Lines("\n", 0), r)
+	p.ConnectionMade(&stream{})
+	for _, piece := range []string{"abcd", "\nx\ny\n"} {
+		p.DataReceived([]byte(piece))
+	}
+	if len(r.got) != 3 || r.got[0] != "abcd" || r.got[1] != "x" || r.got[2] != "y" {
+		t.Errorf("got %q", r.got)
+	}
+}
+
+// What SetFraming is given outside a message stands before what was kept.
+func TestExtraComesBeforeWhatWasKept(t *testing.T) {
+	var r *reader
+	each(t, func() mobius.Protocol {
+		r = &reader{on: func(r *reader, _ string) { r.t.PauseReading() }}
+		return Frames(Lines("\n", 0), r)
+	}, func(k *link) {
+		k.send("a\n\x02cd")
+		k.Until("a message", func() bool { return len(r.got) == 1 })
+		k.Pass(k.l, 10*time.Millisecond)
+		r.t.SetFraming(Prefixed(1, 0), []byte("\x02xy"))
+		r.on = nil
+		r.t.ResumeReading()
+		k.Until("both messages", func() bool { return len(r.got) == 3 })
+		if r.got[1] != "xy" || r.got[2] != "cd" {
+			k.Errorf("got %q", r.got)
+		}
+	})
+}

@@ -101,7 +101,9 @@ func TestCompareWarns(t *testing.T) {
 	old.Disturbed = []string{"a compiler"}
 	old.Machine.CPU, old.Machine.CPUs, old.Go = "another CPU", 4, "go2"
 	got := strings.Join(Compare(old, now).Warnings, "\n")
-	for _, want := range []string{"disturbed", `CPU differs: "another CPU" before, "a CPU" now`, `processors differs: "4" before`, `Go differs: "go2"`} {
+	for _, want := range []string{
+		"disturbed", `CPU differs: "another CPU" before, "a CPU" now`, `processors differs: "4" before`, `Go differs: "go2"`,
+	} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("%q does not stand in %q once", want, got)
 		}
