@@ -219,7 +219,11 @@ func (b *Backend) bury(c CQE) {
 	if kind := c.UserData >> kindShift; kind == kindMail || kind == kindMailControl {
 		b.dropMail(c)
 	}
-	if s := b.slots.find(c.UserData); s != nil && s.role == accepting && c.Res >= 0 {
+	s := b.slots.find(c.UserData)
+	if s != nil && s.role == sending && c.UserData>>kindShift == kindZeroCopy && c.More() {
+		b.owe(s, int(c.Res)) // so that disconnectOwing finds its stream
+	}
+	if s != nil && s.role == accepting && c.Res >= 0 {
 		place, ok := s.kept()
 		if !ok {
 			_ = unix.Close(int(c.Res))

@@ -303,8 +303,14 @@ func TestCloseGetsZeroCopyMemoryBack(t *testing.T) {
 	active := newLender(t, h, pattern(16<<20))
 	b.Submit(&active.op)
 	until(t, b, "it waits for room", func() bool { return waitsForRoom(b, &active.op) })
+	h, _ = stream(t, b)
+	unseen := newLender(t, h, pattern(16<<20)) // whose first result is Close's
+	b.Submit(&unseen.op)
 	if err := b.Close(); err != nil {
 		t.Error(err)
+	}
+	if unseen.released != 0 || unseen.ended != 0 || unseen.op.Active() {
+		t.Errorf("released %d times, ended %d times", unseen.released, unseen.ended)
 	}
 	if ended.released != 1 || active.released != 0 || active.ended != 0 || active.op.Active() {
 		t.Errorf("released %d and %d times", ended.released, active.released)
