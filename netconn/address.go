@@ -82,13 +82,29 @@ func resolve(ctx context.Context, r *net.Resolver, network, text string, passive
 	}
 	var out []target
 	for _, ip := range ips {
-		a := proactor.IPAddress(p.kind, ip, uint16(port))
-		out = append(out, target{a, a.NetAddr()})
+		named := proactor.IPAddress(p.kind, ip, uint16(port))
+		at := named
+		if passive && ip.Unmap().IsUnspecified() {
+			at = proactor.IPAddress(p.kind, p.wildcard(), uint16(port))
+		}
+		out = append(out, target{at, named.NetAddr()})
 	}
 	if len(out) == 0 {
 		return p, nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 	}
 	return p, out, nil
+}
+
+// wildcard returns where a network listens whose address is unspecified, whether
+// that was written for IPv4 or for IPv6: at both, or at its own family.
+func (p parsed) wildcard() netip.Addr {
+	switch p.family {
+	case '4':
+		return netip.IPv4Unspecified()
+	case '6':
+		return netip.IPv6Unspecified()
+	}
+	return netip.Addr{}
 }
 
 // lookup returns the addresses of a host that are of the network's family. No
@@ -107,7 +123,7 @@ func (p parsed) lookup(ctx context.Context, r *net.Resolver, host string, passiv
 		return []netip.Addr{{}}, nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
-		if !p.fits(ip) {
+		if !p.fits(ip) && (!passive || p.family != '4' || !ip.IsUnspecified()) {
 			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 		}
 		return []netip.Addr{ip}, nil
