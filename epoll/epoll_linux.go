@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/ready"
-	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -30,7 +29,6 @@ type selector struct {
 	fd, wakeFD int
 	events     []unix.EpollEvent // Fd and Pad are the halves of the handle
 	coarse     bool              // no epoll_pwait2: timeouts in milliseconds
-	yielder    sys.Yielder
 }
 
 // watched is what a descriptor is added for. EPOLLRDHUP and EPOLLPRI tell when
@@ -134,9 +132,6 @@ func readiness(events uint32) (r ready.Readiness) {
 // wait makes the system call. One that cannot wait does not tell the
 // scheduler.
 func (s *selector) wait(events []unix.EpollEvent, timeout time.Duration) (int, unix.Errno) {
-	if timeout != 0 {
-		s.yielder.Yield()
-	}
 	first := uintptr(unsafe.Pointer(&events[0]))
 	size := uintptr(len(events))
 	if timeout == 0 {

@@ -69,6 +69,9 @@ type Backend struct {
 	clock   time.Duration
 	ticking bool // clock is this round's time
 	yielder sys.Yielder
+	spinner sys.Spinner
+	news    func() bool // there is something to enter for
+	bytes   uint64      // of all results
 
 	after   after
 	waker   waker

@@ -103,6 +103,7 @@ func (b *Backend) stale(c CQE, kind uint64) {
 // complete delivers the last completion of an op that is in no queue.
 func (b *Backend) complete(op *proactor.Op, n int, err error) {
 	b.stats.Completed++
+	b.bytes += uint64(n)
 	b.ops--
 	if op.Kind == proactor.OpRelay {
 		b.completeRelay(op)
@@ -311,6 +312,7 @@ func (b *Backend) lend(op *proactor.Op, data []byte, buffer uint32, more bool) {
 		b.after.op = op
 	}
 	b.stats.Completed++
+	b.bytes += uint64(n)
 	op.Deliver(n, nil, true)
 	b.settle()
 }

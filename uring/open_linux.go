@@ -43,6 +43,8 @@ func Open(o Options) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{o: o, choice: c, start: time.Now()}
+	b.spinner.Fixed = o.Spin
+	b.news = func() bool { return b.ring.TaskRun() || b.waker.state.Load() == woken }
 	b.choice.index = int(backends.Add(1))
 	b.waker.fd = -1
 	if err := b.open(); err != nil {

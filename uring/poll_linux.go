@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/invariant"
+	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -140,6 +141,11 @@ func (b *Backend) retryCancels() {
 	}
 }
 
+// work is what the loop has done, for its spinner.
+func (b *Backend) work() uint64 {
+	return sys.Work(b.stats.Completed, b.bytes+b.stats.Spliced+b.stats.RelayCopied)
+}
+
 // enter submits and, unless wait is 0, waits. It reports whether a Wake ended
 // the wait, or took its place.
 //
@@ -158,7 +164,9 @@ func (b *Backend) enter(wait time.Duration, again bool) (woken bool, err error) 
 	if wait != 0 { // the scheduler need hear only of calls that may wait
 		if b.prompt || b.ring.Ready() > 0 || !again && b.ring.TaskRun() {
 			wait = 0
-		} else if b.yielder.Yield(); !b.waker.sleep() {
+		} else if b.yielder.Yield(); !again && b.ring.Pending() == 0 && b.spinner.Spin(wait, b.work(), 32, b.news) && b.ring.TaskRun() {
+			wait = 0
+		} else if !b.waker.sleep() {
 			wait, woken = 0, true
 		}
 	}

@@ -99,6 +99,7 @@ func (b *Backend) lendDatagram(op *proactor.Op, payload, control []byte, buffer 
 		b.after.op = op
 	}
 	b.stats.Completed++
+	b.bytes += uint64(len(payload))
 	op.Deliver(len(payload), nil, true)
 	b.settle()
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -292,4 +293,27 @@ func workerThreads() (n int) {
 		}
 	}
 	return n
+}
+
+// A Wake ends a look for completions as it ends a wait.
+func TestWakeEndsALook(t *testing.T) {
+	b := openTest(t, Options{Spin: time.Minute})
+	if err := b.Poll(0); err != nil {
+		t.Fatal(err)
+	}
+	looking := make(chan struct{})
+	news := b.news
+	var once sync.Once
+	b.news = func() bool {
+		once.Do(func() { close(looking) })
+		return news()
+	}
+	go func() {
+		<-looking
+		b.Wake()
+	}()
+	soon(t, "it was woken", func() { _ = b.Poll(2 * time.Minute) })
+	if woken := b.Stats().Woken; woken != 1 {
+		t.Errorf("%d Polls were woken", woken)
+	}
 }

@@ -62,8 +62,14 @@ type Backend struct {
 	flushed  bool          // the last Poll did without a Wait
 	now      time.Duration // of this turn, 0 if nobody has asked yet
 
+	yielder sys.Yielder
+	spinner sys.Spinner
+	look    func() bool // lookOnce, bound once
+	failed  error       // of the last look
+
 	ops   int // active
 	stats proactor.Stats
+	bytes uint64 // of all results
 }
 
 var _ proactor.Backend = (*Backend)(nil)
@@ -72,6 +78,7 @@ var _ proactor.Backend = (*Backend)(nil)
 func New(selector Selector, o Options) (*Backend, error) {
 	b := &Backend{o: o.withDefaults(), selector: selector, affinity: selector.Affinity(), base: time.Now()}
 	b.waker.selector = selector
+	b.look, b.spinner.Fixed = b.lookOnce, o.Spin
 	if err := b.Sockets.Init(); err != nil {
 		selector.Close()
 		return nil, err

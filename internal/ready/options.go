@@ -1,5 +1,7 @@
 package ready
 
+import "time"
+
 // Options are the limits of a backend. The zero value of each field means its
 // default; tests use tiny ones.
 type Options struct {
@@ -14,6 +16,12 @@ type Options struct {
 	WorkQueue   int // OpWorks that wait for one at most; default 4096
 	Pipes       int // pipes for bulk relays at most; default 64, negative: none
 	PipeSize    int // bytes of each; default 1 MiB, less if the kernel allows no more
+
+	// Spin is for how long a loop that keeps its thread looks for events by itself before
+	// it waits. By default, 0, that is 30 µs, and only while it takes less processor time for
+	// what is done than waiting does, which the loop measures, on Linux. A positive Spin is kept
+	// whatever it costs: up to a processor for each loop. With a negative one it waits at once.
+	Spin time.Duration
 }
 
 // The defaults of Options, and what is not worth an option.

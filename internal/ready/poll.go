@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -158,18 +159,38 @@ func (b *Backend) shorten(timeout time.Duration) time.Duration {
 // wait takes events from the kernel. It reports whether a Wake is the reason
 // why Poll shall end.
 func (b *Backend) wait(timeout time.Duration) (bool, error) {
-	if timeout != 0 && !b.waker.sleep() {
-		timeout = 0
+	var err error
+	b.at = 0
+	if b.spin(timeout) {
+		err = b.failed
+	} else {
+		if timeout != 0 && !b.waker.sleep() {
+			timeout = 0
+		}
+		b.n, err = b.selector.Wait(b.events, timeout)
 	}
-	n, err := b.selector.Wait(b.events, timeout)
 	b.stats.Enters++
-	b.at, b.n = 0, n
 	wokenUp := b.waker.rise()
 	if wokenUp {
 		b.stats.Woken++
 	}
 	b.now = 0
 	return wokenUp, err
+}
+
+// spin looks for events before a wait that keeps the thread, if that is worth it.
+func (b *Backend) spin(timeout time.Duration) bool {
+	if timeout == 0 || b.affinity != proactor.OneThread {
+		return false
+	}
+	b.yielder.Yield()
+	return b.spinner.Spin(timeout, sys.Work(b.stats.Completed, b.bytes+b.stats.Spliced+b.stats.RelayCopied), 1, b.look)
+}
+
+// lookOnce takes the events that there are, and reports whether there is anything to do.
+func (b *Backend) lookOnce() bool {
+	b.n, b.failed = b.selector.Wait(b.events, 0)
+	return b.n > 0 || b.failed != nil || b.waker.state.Load() == woken
 }
 
 // dispatch tries the ops that the events are for.
@@ -276,6 +297,7 @@ func sent(op *proactor.Op) int {
 func (b *Backend) deliver(op *proactor.Op, n int) bool {
 	b.progress++
 	b.stats.Completed++
+	b.bytes += uint64(n)
 	b.inside = op
 	op.Deliver(n, nil, true)
 	b.inside = nil
@@ -287,6 +309,7 @@ func (b *Backend) deliver(op *proactor.Op, n int) bool {
 func (b *Backend) finish(op *proactor.Op, n int, err error) {
 	b.progress++
 	b.stats.Completed++
+	b.bytes += uint64(n)
 	b.ops--
 	b.vacate(op)
 	b.unpack(op)

@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"testing"
+	"time"
 
 	"mobius/epoll"
 	"mobius/proactor"
@@ -43,8 +44,10 @@ func TestEpollTiny(t *testing.T) {
 	c.Run(t)
 }
 
-// TestEpollWithoutPipes has relays copy.
-func TestEpollWithoutPipes(t *testing.T) { onEpoll(epoll.Options{Pipes: -1}).Run(t) }
+// TestEpollWithoutPipes has relays copy, and the loop look before each wait.
+func TestEpollWithoutPipes(t *testing.T) {
+	onEpoll(epoll.Options{Pipes: -1, Spin: 100 * time.Microsecond}).Run(t)
+}
 
 // onParked returns a configuration for epoll's engine in Go's network poller
 // with the given limits.

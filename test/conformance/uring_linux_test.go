@@ -82,9 +82,9 @@ func TestUringTiny(t *testing.T) {
 }
 
 // TestUringFewHolds runs it with many small buffers, of which holds may keep
-// four: the cap is reached long before streams starve.
+// four: the cap is reached long before streams starve. The loop looks before each wait.
 func TestUringFewHolds(t *testing.T) {
-	c := onUring(uring.Options{Plain: true, Buffers: 256, BufferSize: 64, Holds: 4})
+	c := onUring(uring.Options{Plain: true, Buffers: 256, BufferSize: 64, Holds: 4, Spin: 100 * time.Microsecond})
 	c.Scale, c.Holds = 32, 4
 	reaches(t, &c, counters{"Evicted": evicted})
 	c.Run(t)

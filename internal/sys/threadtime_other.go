@@ -1,0 +1,8 @@
+//go:build !linux
+
+package sys
+
+import "time"
+
+// ThreadTime returns 0: what is not known here.
+func ThreadTime() time.Duration { return 0 }
