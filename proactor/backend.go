@@ -136,10 +136,10 @@ type Backend interface {
 	// while it was open.
 	Token(h Handle) *Token
 
-	// WriteFrom is from how many bytes on the loop's own TryWrite at the end of a
-	// turn costs less than a Send: 1 where a Send makes that system call as well,
-	// more where a Poll makes many Sends' together, and more than there can be
-	// where streams have no descriptors. It does not change.
+	// WriteFrom is from how many bytes on the loop's own TryWrite costs less than a
+	// Send: 1 where a Send makes that system call as well, more where a Poll makes
+	// many Sends' together, and more than there can be where streams have no
+	// descriptors. It does not change.
 	WriteFrom() int
 
 	// TryWrite makes one non-blocking write of bufs, by whoever has entered

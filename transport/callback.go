@@ -94,4 +94,5 @@ func (c *Conn) delivered() {
 	if v := recover(); v != nil {
 		c.panicked(v)
 	}
+	c.pool.strike()
 }

@@ -62,6 +62,7 @@ const maxPieces = 64
 type pool struct {
 	lent   lent
 	orphan *proactor.Hold // evicted before its holder knew of it
+	hot    *Conn          // whose output goes as soon as DataReceived returns
 
 	writeFrom int       // from how many bytes on output is written at once, without a Send
 	one       [1][]byte // such output, if it has one piece

@@ -68,7 +68,8 @@ type Drainer interface {
 // PauseWriting.
 type Transport interface {
 	// Write queues a copy of p, to be sent at the end of the loop's turn with
-	// whatever else was written in it. It never blocks. It takes all of p or
+	// whatever else was written in it; 16 KiB and more that a DataReceived writes may
+	// be sent as soon as that returns. It never blocks. It takes all of p or
 	// nothing: the error is [ErrFull] if Options.HardLimit would be passed,
 	// [ErrNotWritable] after LoseConnection, LoseWriteConnection and the like.
 	// Of bytes lent by the DataReceived that is running, it may keep the

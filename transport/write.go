@@ -138,6 +138,7 @@ func (c *Conn) enqueue(p []byte) {
 func (c *Conn) written() {
 	if !c.send.Active() {
 		c.l.AtTurnEnd(&c.flush)
+		c.heat()
 	}
 	if (c.out.n > c.o.highWater() || c.filesQueued() > pauseFiles) && !c.flags.has(full) {
 		c.flags |= full

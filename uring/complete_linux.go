@@ -273,6 +273,10 @@ func (b *Backend) acceptFailed(op *proactor.Op, errno syscall.Errno) {
 // received lends what came.
 func (b *Backend) received(s *slot, c CQE, more bool) {
 	op := s.op
+	if s.poll {
+		b.readBulk(s, c.Res)
+		return
+	}
 	if c.Res <= 0 {
 		if !more {
 			b.receiveEnded(s, op, syscall.Errno(-c.Res))
@@ -290,6 +294,8 @@ func (b *Backend) received(s *slot, c CQE, more bool) {
 	b.mindTheEnd(s, c)
 	if len(b.pools) > 1 {
 		b.chooseClass(s, n, more)
+	} else if b.weigh(s, n); more && b.bulky(s) {
+		b.cancelSlot(s) // an arming looks for a spare buffer
 	}
 	if invariant.Enabled { // the race detector does not see the pool's memory
 		data = append([]byte(nil), data...)

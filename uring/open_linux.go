@@ -121,6 +121,7 @@ func (b *Backend) openPools() error {
 		if err := add(n, size); err != nil {
 			return err
 		}
+		b.pools[0].reserve = n / 8
 	default:
 		for _, c := range classes {
 			if err := add(c.n, c.size); err != nil {

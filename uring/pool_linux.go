@@ -34,6 +34,7 @@ type pool struct {
 	spare       []uint16 // of them: those that the kernel does not have, the last used on top
 	most        int      // how many the kernel may have: of a mail's, sacks have the others
 	want        int      // how many buffers the kernel shall have when it is entered
+	reserve     int      // how many it shall not have, for readBulk
 	low         int      // the fewest it had left after a round, of the last rounds
 	rounds      int
 	grown       bool // in this round
@@ -168,8 +169,17 @@ func (p *pool) publish() {
 // short notes that a receive found no buffer.
 func (p *pool) short() {
 	if !p.grown && len(p.spare) > 0 {
-		p.want, p.grown = min(2*p.want, p.most), true
+		p.want, p.grown = min(2*p.want, p.most-p.reserve), true
 	}
+}
+
+// lease accounts for n bytes that were read into the spare buffer on top, which
+// has one user then.
+func (p *pool) lease(n int) {
+	i := p.spare[len(p.spare)-1]
+	p.spare = p.spare[:len(p.spare)-1]
+	p.avail--
+	p.buffers[i] = buffer{filled: n, users: 1, spent: true}
 }
 
 // take accounts for a completion that brought n bytes in buffer i, and returns

@@ -65,6 +65,7 @@ type descriptor struct {
 	handle  proactor.Handle // whose class this is
 	class   uint8
 	copies  bool         // the kernel copies what is sent: sends are plain ones
+	bulk    bool         // its pieces were large lately
 	hungUp  bool         // the peer has ended its side: polls for room must be multishot
 	outbox  *outbox      // of a UDP socket, once it has sent
 	peer    *sys.RawAddr // of a listener: where the kernel writes who is accepted into a place

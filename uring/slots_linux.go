@@ -68,7 +68,7 @@ type slot struct {
 	link      uint32 // free: the number of the next free slot + 1. Sending, noting: that of its notice + 1, if it has one
 	role      role
 	armed     bool            // the kernel has it, or will with the next enter: a last completion will come
-	poll      bool            // sending, posting, pouring: what is armed is a poll for room, not a send
+	poll      bool            // sending, posting, pouring: what is armed is a poll for room, not a send. Receiving: one for bytes
 	wait      bool            // sending, posting, pouring: the descriptor takes no more; poll before the next send. Collecting: in sacks
 	told      bool            // sending, pouring: room was promised since the last send
 	misses    uint8           // sending, pouring: promises in a row of which nothing came
@@ -80,7 +80,7 @@ type slot struct {
 	class     uint8           // receiving: where the buffers come from
 	wanted    uint8           // the class to take at the next arming
 	retries   uint8           // receiving, drawing: pieces of this arming behind which the kernel saw more
-	streak    int8            // receiving, several classes: sizes in a row for a larger (+) or smaller (-) one. Collecting: see sack
+	streak    int8            // receiving: sizes in a row for a larger class (+) or smaller (-); one class: see weigh. Collecting: see sack
 	ready     proactor.Events // polling: what was seen
 }
 

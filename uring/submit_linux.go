@@ -66,6 +66,7 @@ func (b *Backend) Submit(op *proactor.Op) {
 	case r == receiving:
 		s.class = b.classOf(e)
 		s.wanted = s.class
+		b.recallBulk(s, e)
 	}
 	b.arm(op)
 }
@@ -103,7 +104,7 @@ func (b *Backend) arm(op *proactor.Op) {
 	case s.role == drawing:
 		s.relay.pump()
 		return
-	case s.role == receiving && !b.anyBuffer(op, s):
+	case s.role == receiving && !b.bulky(s) && !b.anyBuffer(op, s):
 		b.pools[s.class].starve(op, s)
 		return
 	case s.role == collecting && b.mail.pool != nil && b.mail.pool.avail == 0:
@@ -121,7 +122,9 @@ func (b *Backend) arm(op *proactor.Op) {
 	kind := kindOp
 	switch s.role {
 	case receiving:
-		kind = kindRecv + uint64(s.class)
+		if !b.bulky(s) {
+			kind = kindRecv + uint64(s.class)
+		}
 	case collecting:
 		kind = b.collectKind(op)
 	case sending:
@@ -167,6 +170,11 @@ func (b *Backend) prepare(op *proactor.Op, s *slot, e *SQE) {
 	case connecting:
 		b.prepareConnect(op, s, e, fd)
 	case receiving:
+		if b.bulky(s) {
+			s.poll = true
+			e.PrepPoll(fd, unix.POLLIN, s.user)
+			return
+		}
 		group := b.pools[s.class].ring.Group()
 		if op.Limit > 0 || !b.choice.multishotRecv {
 			e.PrepRecvSelect(fd, group, uint32(min(max(op.Limit-op.B.Done, 0), 1<<30)), s.user)

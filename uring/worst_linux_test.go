@@ -37,7 +37,7 @@ func TestFaultyKernel(t *testing.T) {
 			"tiny":             {Entries: 4, CQEntries: 8, Buffers: 4, BufferSize: 256, Datagrams: 2, Plain: true},
 			"direct":           {Direct: 4096},
 			"zero-copy":        {ZeroCopy: 1, CloseTimeout: 500 * time.Millisecond},
-			"tiny-incremental": {Entries: 4, CQEntries: 8, Buffers: 4, BufferSize: 4 << 10, Datagrams: 2},
+			"tiny-incremental": {Entries: 4, CQEntries: 8, Buffers: 4, BufferSize: 4 << 10, Datagrams: 2, BulkFrom: 1},
 		} {
 			t.Run(fmt.Sprintf("seed=%d/%s", seed, name), func(t *testing.T) { faulty(t, seed, o, did) })
 		}

@@ -182,5 +182,18 @@ func direct(t *testing.T) int {
 	return 4096
 }
 
-// TestUringUnrestricted runs it without the allow-list.
-func TestUringUnrestricted(t *testing.T) { onUring(uring.Options{Unrestricted: true}).Run(t) }
+// TestUringUnrestricted runs it without the allow-list, and with streams that the
+// loop reads by itself from their fourth piece on.
+func TestUringUnrestricted(t *testing.T) {
+	onUring(uring.Options{Unrestricted: true, BulkFrom: 1}).Run(t)
+}
+
+// TestUringBulkTiny has four buffers for such streams and all others.
+func TestUringBulkTiny(t *testing.T) {
+	o := tinyRing
+	o.Buffers, o.BufferSize, o.BulkFrom = 4, 512, 1
+	c := hostile(onUring(o), 1)
+	c.Turn = 4 * o.BufferSize
+	reaches(t, &c, counters{"Starved": starved, "Evicted": evicted, "Rearmed": rearmed})
+	c.Run(t)
+}
