@@ -2,7 +2,10 @@
 
 package uring
 
-import "mobius/internal/sys"
+import (
+	"mobius/internal/sys"
+	"mobius/proactor"
+)
 
 // feedStarved arms receives that found no buffer, in the order in which they
 // came, as many as there are buffers. If none is left, and nothing was given
@@ -126,4 +129,12 @@ func (b *Backend) classOf(e *sys.Entry) uint8 {
 		return 0
 	}
 	return descriptorOf(e).class
+}
+
+// starve has op wait for a buffer of p, which has none left.
+func (b *Backend) starve(p *pool, op *proactor.Op, s *slot) {
+	if !s.hungry {
+		b.stats.Starved++
+	}
+	p.starve(op, s)
 }

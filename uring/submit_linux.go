@@ -105,10 +105,10 @@ func (b *Backend) arm(op *proactor.Op) {
 		s.relay.pump()
 		return
 	case s.role == receiving && !b.bulky(s) && !b.anyBuffer(op, s):
-		b.pools[s.class].starve(op, s)
+		b.starve(b.pools[s.class], op, s)
 		return
 	case s.role == collecting && b.mail.pool != nil && b.mail.pool.avail == 0:
-		b.mail.pool.starve(op, s)
+		b.starve(b.mail.pool, op, s)
 		return
 	}
 	if s.role == accepting && b.table.size > 0 && !b.admit(op, s) {
