@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -42,26 +43,50 @@ func countCalls(t tree) (*callCounter, error) {
 	if id == 0 {
 		return nil, fmt.Errorf("no tracepoint raw_syscalls:sys_enter: %w", errors.Join(errs...))
 	}
-	c := &callCounter{}
-	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Bits: unix.PerfBitInherit}
-	attr.Size = uint32(unsafe.Sizeof(attr))
+	for range countTries {
+		before := t.threads()
+		c, err := openCounters(id, before)
+		if err != nil || slices.Equal(before, t.threads()) {
+			return c, err
+		}
+		c.close()
+	}
+	return nil, errors.New("its threads change all the time")
+}
+
+// A thread that has begun meanwhile may have inherited its counter or not, as its parent
+// had one by then or not: so it is tried again until none has.
+const countTries = 50
+
+// threads returns the threads of all of its processes.
+func (t tree) threads() (tids []int) {
 	for _, pid := range t {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 		for _, task := range tasks {
-			tid, err := strconv.Atoi(filepath.Base(task))
-			if err != nil {
-				continue
+			if tid, err := strconv.Atoi(filepath.Base(task)); err == nil {
+				tids = append(tids, tid)
 			}
-			fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
-			if err == unix.ESRCH {
-				continue // the thread has ended
-			}
-			if err != nil {
-				c.close()
-				return nil, os.NewSyscallError("perf_event_open", err)
-			}
-			c.fds = append(c.fds, fd)
 		}
+	}
+	return tids
+}
+
+// openCounters returns a counter of the tracepoint for these threads, and those that
+// they start.
+func openCounters(id uint64, tids []int) (*callCounter, error) {
+	c := &callCounter{}
+	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Bits: unix.PerfBitInherit}
+	attr.Size = uint32(unsafe.Sizeof(attr))
+	for _, tid := range tids {
+		fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+		if err == unix.ESRCH {
+			continue // the thread has ended
+		}
+		if err != nil {
+			c.close()
+			return nil, os.NewSyscallError("perf_event_open", err)
+		}
+		c.fds = append(c.fds, fd)
 	}
 	return c, nil
 }
