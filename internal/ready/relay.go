@@ -35,6 +35,7 @@ type relay struct {
 	dry    bool   // the last splice took all there was, it seems: the next is for another turn, when there is more
 	turn   uint64 // of used
 	used   int    // bytes moved in that turn
+	wrong  proactor.Side
 }
 
 // beginRelay prepares op's state.
@@ -46,7 +47,19 @@ func (b *Backend) beginRelay(op *proactor.Op) {
 		st = &relay{}
 		r.B = st
 	}
-	*st = relay{policy: st.policy}
+	*st = relay{policy: st.policy, wrong: b.wrongEnd(op)}
+}
+
+// wrongEnd returns which side of op was adopted for the other direction only, and
+// would be watched for ever.
+func (b *Backend) wrongEnd(op *proactor.Op) proactor.Side {
+	if src := b.Lookup(op.Handle); src != nil && src.NoRead {
+		return proactor.Source
+	}
+	if dst := b.Lookup(op.Relay.Dst); dst != nil && dst.NoWrite {
+		return proactor.Sink
+	}
+	return proactor.NoSide
 }
 
 // relay moves bytes until it has to wait, or the turn's budget is used up.
@@ -63,6 +76,9 @@ func (b *Backend) relay(src *desc, op *proactor.Op) {
 		return
 	case op.B.State == proactor.Stopping:
 		b.endRelay(op, proactor.NoSide, proactor.ErrCanceled)
+		return
+	case st.wrong != proactor.NoSide:
+		b.endRelay(op, st.wrong, unix.EBADF) // as read(2) and write(2) say
 		return
 	}
 	budget := b.relayBudget(r, st)

@@ -79,8 +79,8 @@ func (b *Backend) await(d *desc, op *proactor.Op, bit bits) bool {
 		return true
 	}
 	err := b.watch(d)
-	if bit == mayRead && b.Lookup(d.handle).NoRead {
-		err = unix.EBADF // as read(2) says; it would be watched for ever
+	if e := b.Lookup(d.handle); bit == mayRead && e.NoRead || bit == mayWrite && e.NoWrite {
+		err = unix.EBADF // as read(2) and write(2) say; it would be watched for ever
 	}
 	if err != nil {
 		b.finish(op, op.B.Done, err)

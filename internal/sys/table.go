@@ -96,6 +96,7 @@ func (t *Table) Open(fd int, kind Kind, network proactor.Network) *Entry {
 	}
 	h := proactor.MakeHandle(uint32(fd), e.generation)
 	e.Kind, e.Network, e.Domain, e.Busy, e.joins, e.bare = kind, network, 0, 0, false, false
+	e.NoRead, e.NoWrite = false, false
 	e.listener, e.child, e.file = nil, nil, socketFile{}
 	e.token.Open(h)
 	e.handle.Store(uint64(h))

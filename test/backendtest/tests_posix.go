@@ -13,6 +13,7 @@ var descriptorTests = []Test{
 	{Name: "S9_AStaleUnixFileIsReplaced", fds: true, alone: true, run: s9AStaleUnixFileIsReplaced},
 	{Name: "S9_CloseRemovesOnlyItsOwnFile", fds: true, alone: true, run: s9CloseRemovesOnlyItsOwnFile},
 	{Name: "S9_AbstractNames", fds: true, run: s9AbstractNames},
+	{Name: "S11_RelayOfAWrongEnd", fds: true, run: s11RelayOfAWrongEnd},
 	{Name: "S13a_AChildHasWhatIsNamed", fds: true, alone: true, run: s13aAChildHasWhatIsNamed},
 	{Name: "S13a_ManyChildrenAtOnce", fds: true, alone: true, run: s13aManyChildrenAtOnce},
 	{Name: "S13a_AChildOnATerminal", fds: true, alone: true, run: s13aAChildOnATerminal},
@@ -20,6 +21,7 @@ var descriptorTests = []Test{
 	{Name: "S15_AdoptsASocketpair", fds: true, alone: true, run: s15AdoptsASocketpair},
 	{Name: "S15_AdoptsAListener", fds: true, run: s15AdoptsAListener},
 	{Name: "S15_DuplicatesAreAdoptedInTurn", fds: true, alone: true, run: s15DuplicatesAreAdoptedInTurn},
+	{Name: "S15_ANumberForgetsItsDirection", fds: true, alone: true, run: s15ANumberForgetsItsDirection},
 	{Name: "S15_BadDescriptorsStayTheCallers", fds: true, alone: true, run: s15BadDescriptorsStayTheCallers},
 	{Name: "S16_NoDescriptorLeft", fds: true, alone: true, run: s16NoDescriptorLeft},
 }
