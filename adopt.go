@@ -84,7 +84,8 @@ func (r *Reactor) AddrOf(fd int) (Address, error) {
 // Discard closes a descriptor that is the caller's and of no use to him any
 // more, by its number: one that was inherited, for example, and adopted. EBADF if
 // there is none. A descriptor that an *os.File or an object of package net owns is
-// closed by that alone.
+// closed by that alone. The next file that is opened gets the number, also if it is
+// one of 0 to 2: dup2(2) of /dev/null, instead of Discard, keeps these from that.
 func (r *Reactor) Discard(fd int) error {
 	return r.describe(func() error { return r.loops[0].Sockets().Discard(fd) })
 }

@@ -33,7 +33,7 @@ var ErrUsed = errors.New("it is for one use, and has been used")
 // An FDServer listens on a socket that listens already, and whose number this
 // process was given, by who started it for example. It is for one use: once a
 // port has been made of it, the descriptor is closed; the port has its own, and is
-// O_NONBLOCK. If no port could be made it stays as it is. (Twisted's
+// O_NONBLOCK. If no port could be made it stays open, O_NONBLOCK too. (Twisted's
 // AdoptedStreamServerEndpoint.)
 type FDServer struct {
 	Reactor Reactor // an [Adopter]

@@ -23,7 +23,7 @@ import (
 
 // eachReactor runs f with a reactor that runs on each backend.
 func eachReactor(t *testing.T, f func(t *testing.T, r *mobius.Reactor)) {
-	for _, name := range []string{"uring", "epoll"} {
+	for _, name := range []string{"uring", "epoll", "netpoll"} {
 		t.Run(name, func(t *testing.T) {
 			testenv.Leaks(t)
 			r, err := mobius.New(mobius.Options{Backend: name})
