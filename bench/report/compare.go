@@ -44,6 +44,7 @@ func Compare(old, now *result.Report) *Comparison {
 	for _, d := range []struct{ what, old, now string }{
 		{"CPU", old.Machine.CPU, now.Machine.CPU}, {"kernel", old.Machine.Kernel, now.Machine.Kernel}, {"Go", old.Go, now.Go},
 		{"processors", fmt.Sprint(old.Machine.CPUs), fmt.Sprint(now.Machine.CPUs)},
+		{"pinning", pinning(&old.Machine), pinning(&now.Machine)},
 	} {
 		if d.old != d.now {
 			out.Warnings = append(out.Warnings, fmt.Sprintf("%s differs: %q before, %q now", d.what, d.old, d.now))
@@ -74,6 +75,13 @@ func Compare(old, now *result.Report) *Comparison {
 		}
 	}
 	return out
+}
+
+func pinning(m *result.Machine) string {
+	if len(m.Servers) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("servers %v, load %v", m.Servers, m.Loads)
 }
 
 func findCase(r *result.Report, name string) *result.Case {

@@ -43,7 +43,15 @@ func Figures() []Figure {
 		{"p99.9", "p99.9-ns", false, quantile(0.999)},
 		{"p99.99", "p99.99-ns", false, quantile(0.9999)},
 		{"mallocs", "mallocs/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.Mallocs, s) }},
+		{"collections/s", "gcs/s", false, func(_ *result.Case, s *result.Sample) (float64, bool) {
+			if s.GCs == nil || s.Elapsed <= 0 {
+				return 0, false
+			}
+			return float64(*s.GCs) / s.Elapsed.Seconds(), true
+		}},
 		{"switches", "switches/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.VoluntarySwitches, s) }},
+		{"preempted", "preempted/req", false,
+			func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.InvoluntarySwitches, s) }},
 		{"descriptors each", "fds/conn", false,
 			func(c *result.Case, s *result.Sample) (float64, bool) { return added(s.AddedDescriptors, c) }},
 		{"memory each", "B/conn", false, func(c *result.Case, s *result.Sample) (float64, bool) { return added(s.AddedResident, c) }},
@@ -125,6 +133,9 @@ func show(unit string, v float64) string {
 		}
 		return three(v/1e9) + " s"
 	case "B/conn":
+		if math.Abs(v) >= 1e9 {
+			return three(v/1e9) + " GB"
+		}
 		if math.Abs(v) >= 1e6 {
 			return three(v/1e6) + " MB"
 		}

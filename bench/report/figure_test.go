@@ -11,13 +11,14 @@ import (
 // full returns a sample whose figures are all different, in an open loop.
 func full() result.Sample {
 	user, system := 3*time.Millisecond, 4*time.Millisecond
-	mallocs, switches := uint64(500), uint64(250)
+	mallocs, switches, preempted, collections := uint64(500), uint64(250), uint64(125), uint64(6)
 	descriptors, resident := int64(100), int64(120_000)
 	sent, due := result.NewHistogram(), result.NewHistogram()
 	sent.Record(time.Microsecond, 1000)
 	due.Record(time.Second, 1000)
 	return result.Sample{
 		Round: 1, Requests: 1000, Elapsed: 2 * time.Second, User: &user, System: &system, Mallocs: &mallocs, VoluntarySwitches: &switches,
+		InvoluntarySwitches: &preempted, GCs: &collections,
 		AddedDescriptors: &descriptors, AddedResident: &resident, Latency: sent, Corrected: due,
 	}
 }
@@ -28,6 +29,7 @@ func TestFigures(t *testing.T) {
 	c := echo(50)
 	want := map[string]float64{
 		"cpu-ns/req": 7000, "user-ns/req": 3000, "sys-ns/req": 4000, "req/s": 500, "mallocs/req": 0.5, "switches/req": 0.25,
+		"preempted/req": 0.125, "gcs/s": 3,
 		"fds/conn": 2, "B/conn": 2400, "p50-ns": 1e9, "p99-ns": 1e9, "p99.9-ns": 1e9, "p99.99-ns": 1e9,
 	}
 	s, none, failed := full(), result.Sample{Round: 1, Requests: 10}, full()
@@ -70,6 +72,11 @@ func TestMarksOfRounds(t *testing.T) {
 		if row := viewRow(&c, &c.Peers[1], "net"); row.Mark != test.want {
 			t.Errorf("%s: %q, want %q (ratio %v)", test.name, row.Mark, test.want, row.Ratio)
 		}
+		c.Peers[1].Rounds[2].Bad = 1
+		if row := viewRow(&c, &c.Peers[1], "net"); row.Mark != "wrong bytes" {
+			t.Errorf("%s, with wrong bytes: %q", test.name, row.Mark)
+		}
+		c.Peers[1].Rounds[2].Bad = 0
 		if row := viewRow(&c, &c.Peers[0], "net"); row.Mark != "held against" {
 			t.Errorf("net: %q", row.Mark)
 		}
@@ -100,9 +107,11 @@ func TestCompareWarns(t *testing.T) {
 	}
 	old.Disturbed = []string{"a compiler"}
 	old.Machine.CPU, old.Machine.CPUs, old.Go = "another CPU", 4, "go2"
+	now.Machine.Servers, now.Machine.Loads = []int{0}, []int{1}
 	got := strings.Join(Compare(old, now).Warnings, "\n")
 	for _, want := range []string{
 		"disturbed", `CPU differs: "another CPU" before, "a CPU" now`, `processors differs: "4" before`, `Go differs: "go2"`,
+		`pinning differs: "none" before, "servers [0], load [1]" now`,
 	} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("%q does not stand in %q once", want, got)

@@ -73,8 +73,10 @@ type cell struct{ Value, Interval string }
 
 type rowView struct {
 	Name, Command                        string
-	CPU, Ratio, Rate, P50, P99, P999     cell
-	Calls, Mallocs, FDs, Bytes           cell
+	CPU, Ratio, Rate, FDs, Bytes         cell
+	P50, P99, P999, P9999                cell
+	Of                                   []cell // the columns of the table below
+	Checked                              string
 	Mark, MarkClass, Remarks, RemarkKind string
 }
 
@@ -126,14 +128,19 @@ func viewRow(c *result.Case, p *result.Peer, against string) rowView {
 	}
 	row := rowView{
 		Name: p.Name, Command: p.Command, CPU: median("cpu-ns/req"), Rate: median("req/s"), P50: median("p50-ns"), P99: median("p99-ns"),
-		P999: median("p99.9-ns"), Mallocs: median("mallocs/req"), FDs: median("fds/conn"), Bytes: median("B/conn"),
+		P999: median("p99.9-ns"), P9999: median("p99.99-ns"), FDs: median("fds/conn"), Bytes: median("B/conn"), Checked: checked(p),
 	}
+	calls := cell{}
 	if p.Syscalls != nil {
-		row.Calls.Value = three(*p.Syscalls)
+		calls.Value = three(*p.Syscalls)
 	}
+	row.Of = []cell{median("user-ns/req"), median("sys-ns/req"), calls, median("switches/req"), median("preempted/req"),
+		median("mallocs/req"), median("gcs/s")}
 	if m, ok := c.Ratio(p, against, figure("cpu-ns/req").of(c)); ok {
 		row.Ratio = cell{fmt.Sprintf("%.2f", m.Value), interval("", m)}
 		switch {
+		case p.Bad() > 0:
+			row.Mark, row.MarkClass = "wrong bytes", "worse"
 		case p.Name == against:
 			row.Mark = "held against"
 		case m.N < 6: // the interval of fewer is not one of 95 %
@@ -148,6 +155,15 @@ func viewRow(c *result.Case, p *result.Peer, against string) rowView {
 	}
 	row.Remarks, row.RemarkKind = remarks(p)
 	return row
+}
+
+// checked says how much was compared with what it should be.
+func checked(p *result.Peer) string {
+	var n uint64
+	for i := range p.Rounds {
+		n += p.Rounds[i].Bytes
+	}
+	return fmt.Sprintf("%s, %d wrong", show("B/conn", float64(n)), p.Bad())
 }
 
 func medianCell(unit string, m result.Median, ok bool) cell {

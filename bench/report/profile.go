@@ -59,12 +59,18 @@ type flame struct {
 
 // A cpuProfile is what a report shows of a profile.
 type cpuProfile struct {
-	Layers []hotFunction // shares of layers, without names of functions
-	Top    []hotFunction
+	Layers []layerShare
 	root   *flame
 }
 
-const topFunctions = 20
+// A layerShare is how much of the time one layer takes, and its functions that
+// take most of that.
+type layerShare struct {
+	hotFunction // without a name
+	Top         []hotFunction
+}
+
+const topFunctions = 6 // of each layer
 
 // readProfile reads a pprof file. A path that is not absolute is looked for in dir, too.
 func readProfile(dir, path string) (*cpuProfile, error) {
@@ -105,15 +111,18 @@ func digest(p *profile.Profile) *cpuProfile {
 	}
 	total := float64(max(out.root.value, 1))
 	for _, l := range layers() {
-		out.Layers = append(out.Layers, hotFunction{Layer: l, Share: float64(byLayer[l]) / total})
+		share := layerShare{hotFunction: hotFunction{Layer: l, Share: float64(byLayer[l]) / total}}
+		for name, v := range functions {
+			if layerOf(name) == l {
+				share.Top = append(share.Top, hotFunction{name, l, float64(v) / total})
+			}
+		}
+		slices.SortFunc(share.Top, func(a, b hotFunction) int {
+			return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Name, b.Name))
+		})
+		share.Top = share.Top[:min(len(share.Top), topFunctions)]
+		out.Layers = append(out.Layers, share)
 	}
-	for name, v := range functions {
-		out.Top = append(out.Top, hotFunction{name, layerOf(name), float64(v) / total})
-	}
-	slices.SortFunc(out.Top, func(a, b hotFunction) int {
-		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Name, b.Name))
-	})
-	out.Top = out.Top[:min(len(out.Top), topFunctions)]
 	return out
 }
 

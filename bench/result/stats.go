@@ -71,6 +71,14 @@ func (p *Peer) Median(figure func(*Sample) (float64, bool)) (Median, bool) {
 	return MedianOf(values)
 }
 
+// Bad returns how many bytes were wrong or missing in p's rounds.
+func (p *Peer) Bad() (n uint64) {
+	for i := range p.Rounds {
+		n += p.Rounds[i].Bad
+	}
+	return n
+}
+
 // Peer returns the peer of a name, nil if there is none.
 func (c *Case) Peer(name string) *Peer {
 	for i := range c.Peers {
