@@ -96,16 +96,17 @@ func (c *child) during(ctx context.Context) (context.Context, context.CancelFunc
 	}
 }
 
-const (
-	startTime = 15 * time.Second // for a server to listen
-	startPoll = 4 * time.Millisecond
-)
+// startPoll is the time between two questions whether a server listens.
+const startPoll = 4 * time.Millisecond
 
-// listens waits until a server answers at its place.
-func (c *child) listens(ctx context.Context, at Place) error {
+// errSilent is the end of the wait for a server that does not listen.
+var errSilent = errors.New("it does not listen")
+
+// listens waits until a server answers at its place, for some time.
+func (c *child) listens(ctx context.Context, at Place, patience time.Duration) error {
 	ctx, stop := c.during(ctx)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it does not listen on %s after %v", at.Address, startTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("%w on %s after %v", errSilent, at.Address, patience))
 	defer cancel()
 	tick := time.NewTicker(startPoll)
 	defer tick.Stop()

@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // proxyPeers are the proxies that most people run.
@@ -37,10 +39,13 @@ func nginx(at Place) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	module := ""
-	const dynamic = "/usr/lib/nginx/modules/ngx_stream_module.so"
-	if _, err := os.Stat(dynamic); err == nil {
-		module = "load_module " + dynamic + ";\n"
+	said, err := exec.Command(path, "-V").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s -V: %w", path, err)
+	}
+	module, err := streamModule(string(said))
+	if err != nil {
+		return nil, err
 	}
 	conf, err := writeConfig(at, "nginx", fmt.Sprintf(`%sdaemon off;
 master_process off;
@@ -58,6 +63,28 @@ stream {
 }
 `, module, at.Dir, at.Port, at.Address, at.Upstream))
 	return []string{path, "-e", "stderr", "-p", at.Dir, "-c", conf}, err
+}
+
+// streamModule returns the line that loads nginx's stream module, empty if it is built
+// in, by what nginx -V says of how it was configured.
+func streamModule(said string) (string, error) {
+	how, dir := "", ""
+	for word := range strings.FieldsSeq(said) {
+		if word == "--with-stream" || word == "--with-stream=dynamic" {
+			how = word
+		}
+		if path, found := strings.CutPrefix(word, "--modules-path="); found {
+			dir = path
+		}
+	}
+	file := filepath.Join(dir, "ngx_stream_module.so")
+	switch _, err := os.Stat(file); {
+	case how == "--with-stream":
+		return "", nil
+	case how == "" || err != nil:
+		return "", errors.New("nginx has no stream module (Debian's libnginx-mod-stream)")
+	}
+	return "load_module " + file + ";\n", nil
 }
 
 // haproxy is one thread in TCP mode; it splices what it finds large, and takes

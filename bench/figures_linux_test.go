@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mobius/bench/load"
 	"mobius/internal/testenv"
 )
 
@@ -99,6 +100,34 @@ func TestDisturbance(t *testing.T) {
 	}
 	if text := disturbance(from, &machineLoad{}, 0, 2); text != "" {
 		t.Errorf("unknown: %q", text)
+	}
+}
+
+// A server's figures that begin late are not of all requests that are counted.
+func TestLateness(t *testing.T) {
+	res := &load.Result{Began: time.Hour, Elapsed: time.Second}
+	if text := lateness(time.Hour+50*time.Millisecond, res); text != "" {
+		t.Errorf("50 ms of a second: %q", text)
+	}
+	if text := lateness(time.Hour+51*time.Millisecond, res); text != "the server's figures begin 51ms late" {
+		t.Errorf("51 ms of a second: %q", text)
+	}
+	if text := lateness(0, &load.Result{Elapsed: time.Second}); text != "" {
+		t.Errorf("not known: %q", text)
+	}
+}
+
+// The calls of a server are counted from when the load's time begins until it ends.
+func TestCallsAreThoseOfTheMeasuredTime(t *testing.T) {
+	if counter, err := countCalls(tree{os.Getpid()}); err != nil {
+		testenv.Missing(t, "a counter of system calls: "+err.Error())
+	} else {
+		counter.close()
+	}
+	o := short(t, "echo:1,64,1", "net")
+	o.Duration, o.Warmup, o.Syscalls = 100*time.Millisecond, 2*time.Second, true
+	if n := run(t, o).Cases[0].Peers[0].Syscalls; n == nil || *n < 1.5 || *n > 20 {
+		t.Errorf("%v system calls per request, want a read, a write, and some more", n)
 	}
 }
 

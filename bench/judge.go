@@ -13,6 +13,9 @@ func (r *runner) judge() {
 	for i := range r.report.Cases {
 		for j := range r.report.Cases[i].Peers {
 			p := &r.report.Cases[i].Peers[j]
+			if n := p.Bad(); n > 0 {
+				r.note(fmt.Sprintf("%d bytes of %s were wrong or missing in %s: what it costs is no figure", n, p.Name, r.o.Cases[i]))
+			}
 			for k := range p.Rounds {
 				s := &p.Rounds[k]
 				samples++

@@ -30,11 +30,13 @@ func TestJudge(t *testing.T) {
 			"2 of 3 samples were disturbed", ""},
 		{"the load's limit", []result.Sample{sample(all, some, ""), sample(some, all, "")}, "", "", "in 1 of 2 samples the load had no"},
 		{"both at their limit", []result.Sample{sample(all, all, "")}, "", "", ""},
+		{"wrong bytes", []result.Sample{{Requests: 1, Bad: 5}, {Requests: 1, Bad: 2}}, "", "", "7 bytes of a were wrong or missing in "},
 		{"unknown", []result.Sample{{Requests: 1, Elapsed: time.Second}}, "", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := result.Case{Peers: []result.Peer{{Rounds: test.samples}}}
-			r := &runner{report: &result.Report{Cases: []result.Case{{}, c}, Machine: result.Machine{Governor: test.governor}}}
+			c := result.Case{Peers: []result.Peer{{Name: "a", Rounds: test.samples}}}
+			r := &runner{o: &Options{Cases: make([]Case, 2)}}
+			r.report = &result.Report{Cases: []result.Case{{}, c}, Machine: result.Machine{Governor: test.governor}}
 			r.judge()
 			for what, said := range map[string][2][]string{
 				"disturbed": {r.report.Disturbed, {test.disturbed}}, "notes": {r.report.Notes, {test.notes}},

@@ -22,6 +22,7 @@ type Options struct {
 	Rounds   int           // 0 means 5
 	Duration time.Duration // measured of each sample; 0 means 1 s
 	Warmup   time.Duration // before that; 0 means 200 ms
+	Start    time.Duration // a server listens by then, or is not waited for again; 0 means 15 s
 	Budget   time.Duration // Run ends by then, with the rounds that it has; 0 means no limit
 
 	NoPin    bool   // do not pin to processors
@@ -59,8 +60,8 @@ func Quick() Options {
 	return Options{
 		Cases:  mustCases("echo:50,64,1 echo:1000,64,1 proxy:50,64,1"),
 		Rounds: 3, Duration: 400 * time.Millisecond, Warmup: 100 * time.Millisecond,
-		Peers:  []string{"uring", "epoll", "net", "netpoll", "c-epoll", "c-uring-inc", "nginx", "haproxy"},
-		Budget: 55 * time.Second, Syscalls: true,
+		Peers: []string{"uring", "epoll", "net", "netpoll", "c-epoll", "c-uring-inc", "nginx", "haproxy"},
+		Start: 5 * time.Second, Budget: 55 * time.Second, Syscalls: true,
 	}
 }
 
@@ -71,6 +72,15 @@ func (o Options) Check() error {
 	}
 	_, err := o.peers()
 	return err
+}
+
+// Names returns the names of the peers that are asked for, of options that pass Check.
+func (o Options) Names() (out []string) {
+	peers, _ := o.peers()
+	for _, p := range peers {
+		out = append(out, p.Name)
+	}
+	return out
 }
 
 // complete fills in what is 0, and reports what is wrong.
@@ -84,6 +94,9 @@ func (o *Options) complete() error {
 	if o.Warmup == 0 {
 		o.Warmup = 200 * time.Millisecond
 	}
+	if o.Start == 0 {
+		o.Start = 15 * time.Second
+	}
 	if len(o.Cases) == 0 {
 		o.Cases = DefaultCases()
 	}
@@ -92,8 +105,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("bench: %d rounds, want 1 to %d", o.Rounds, MaxRounds)
 	case o.Duration < 0 || o.Duration > MaxDuration || o.Warmup < 0 || o.Warmup > MaxDuration:
 		return fmt.Errorf("bench: samples of %v after %v, want at most %v", o.Duration, o.Warmup, MaxDuration)
-	case o.Budget < 0:
-		return fmt.Errorf("bench: a budget of %v, want 0 or more", o.Budget)
+	case o.Budget < 0 || o.Start < 0:
+		return fmt.Errorf("bench: a budget of %v and %v for a start, want 0 or more", o.Budget, o.Start)
 	case o.Profiles && o.Out == "":
 		return fmt.Errorf("bench: profiles need a directory")
 	}

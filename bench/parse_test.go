@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,10 @@ func TestParsePeer(t *testing.T) {
 		"mine/udp=serve PORT":                     "udp serve 7",
 		"mine/unix=serve PATH":                    "unix serve /a/7.sock",
 		"a.b-c_d/tls=serve PORT a=b CERT and KEY": "tls serve 7 a=b c.pem and k.pem",
+		// Words, and nothing within them; and only those that the kind has.
+		"mine=serve $PORT ${PORT} MY_PORT TRANSPORTS :PORT;": "echo serve $PORT ${PORT} MY_PORT TRANSPORTS :7;",
+		"mine=PATH=/opt:$PATH serve --key KEY -- PORT":       "echo PATH=/opt:$PATH serve --key KEY -- 7",
+		"mine=serve PORT --env MY_UPSTREAM":                  "echo serve 7 --env MY_UPSTREAM",
 	} {
 		p, err := ParsePeer(text)
 		if err != nil {
@@ -52,13 +58,17 @@ func TestParsePeer(t *testing.T) {
 			continue
 		}
 		argv, err := p.Command(at)
-		if got := p.Kinds[0] + " " + strings.TrimPrefix(argv[len(argv)-1], "exec "); err != nil || got != want {
+		command := argv[len(argv)-1]
+		if one := !strings.Contains(text, ";") && !strings.Contains(text, "/opt"); one != strings.HasPrefix(command, "exec ") {
+			t.Errorf("%q runs %q; want exec before a program, and only there", text, command)
+		}
+		if got := p.Kinds[0] + " " + strings.TrimPrefix(command, "exec "); err != nil || got != want {
 			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
 		}
 	}
 	for text, want := range map[string]string{
-		"mine": "no command", "=x PORT": "as a name", "a b=x PORT": "as a name", "m=x": "no PORT",
-		"m/unix=x PORT": "no PATH", "m/what=x PORT": "kind",
+		"mine": "no command", "=x PORT": "as a name", "a b=x PORT": "as a name", "m=x": "no word PORT", "m=x EXPORT": "no word PORT",
+		"m/unix=x PORT": "no word PATH", "m/what=x PORT": "kind",
 		"m= ": "no command",
 	} {
 		if _, err := ParsePeer(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -121,4 +131,25 @@ func ExampleParsePeer() {
 	p, err := ParsePeer("mine=./server --listen 127.0.0.1:PORT")
 	fmt.Println(p.Name, p.Kinds, err)
 	// Output: mine [echo] <nil>
+}
+
+func TestStreamModuleOfNginx(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "ngx_stream_module.so")
+	dynamic := "nginx version: nginx/1\nconfigure arguments: --modules-path=" + dir + " --with-stream=dynamic --with-stream_ssl_module"
+	const none = "nginx has no stream module (Debian's libnginx-mod-stream)"
+	check := func(said, want, failure string) {
+		t.Helper()
+		got, err := streamModule(said)
+		if got != want || err == nil && failure != "" || err != nil && err.Error() != failure {
+			t.Errorf("%s: %q, %v; want %q, %q", said, got, err, want, failure)
+		}
+	}
+	check("configure arguments: --with-stream", "", "")
+	check("configure arguments: --with-stream_ssl_module", "", none)
+	check(dynamic, "", none)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check(dynamic, "load_module "+file+";\n", "")
 }

@@ -36,10 +36,11 @@ func (p *Peer) Serves(kind string) bool { return slices.Contains(p.Kinds, kind) 
 
 var peerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`)
 
-// ParsePeer reads NAME[/KIND]=COMMAND. The shell runs the command, in which PORT
-// is replaced by the port of 127.0.0.1 to listen on, or PATH by that of a unix
-// socket, UPSTREAM by the HOST:PORT of an echo server, CERT and KEY by PEM files.
-// Without a KIND it is a proxy if UPSTREAM occurs, and an echo if not.
+// ParsePeer reads NAME[/KIND]=COMMAND. The shell runs the command, in which the
+// word PORT is replaced by the port of 127.0.0.1 to listen on, or of a unix echo PATH by
+// that of a socket, of a proxy UPSTREAM by the HOST:PORT of an echo server, of a TLS
+// echo CERT and KEY by PEM files. Without a KIND it is a proxy if UPSTREAM occurs,
+// and an echo if not.
 func ParsePeer(text string) (Peer, error) {
 	name, command, found := strings.Cut(text, "=")
 	name, kind, hasKind := strings.Cut(name, "/")
@@ -51,7 +52,7 @@ func ParsePeer(text string) (Peer, error) {
 		return Peer{}, fmt.Errorf("peer %q: want up to 40 letters, digits, dots and dashes as a name", name)
 	case hasKind && !slices.Contains(kinds, kind):
 		return Peer{}, fmt.Errorf("peer %q: kind %q, want one of %s", name, kind, strings.Join(kinds, ", "))
-	case !hasKind && strings.Contains(command, "UPSTREAM"):
+	case !hasKind && fill(command, map[string]string{"UPSTREAM": ""}) != command:
 		kind = KindProxy
 	case !hasKind:
 		kind = KindEcho
@@ -60,11 +61,42 @@ func ParsePeer(text string) (Peer, error) {
 	if kind == KindUnix {
 		needs = "PATH"
 	}
-	if !strings.Contains(command, needs) {
-		return Peer{}, fmt.Errorf("peer %q: the command has no %s to listen on: %s", name, needs, command)
+	if fill(command, map[string]string{needs: ""}) == command {
+		return Peer{}, fmt.Errorf("peer %q: the command has no word %s to listen on: %s", name, needs, command)
 	}
 	return Peer{Name: name, Kinds: []string{kind}, Loops: 1, Command: func(at Place) ([]string, error) {
-		fill := strings.NewReplacer("PORT", at.Port, "PATH", at.Address, "UPSTREAM", at.Upstream, "CERT", at.Cert, "KEY", at.Key)
-		return []string{"/bin/sh", "-c", "exec " + fill.Replace(command)}, nil
+		words := map[string]string{"PORT": at.Port}
+		switch kind {
+		case KindUnix:
+			words = map[string]string{"PATH": at.Address}
+		case KindProxy:
+			words["UPSTREAM"] = at.Upstream
+		case KindTLS:
+			words["CERT"], words["KEY"] = at.Cert, at.Key
+		}
+		return []string{"/bin/sh", "-c", alone(fill(command, words))}, nil
 	}}, nil
+}
+
+// A shellWord is what may be a word in a command: SUPPORT, $PORT and MY_PORT are not PORT.
+var shellWord = regexp.MustCompile(`\$?\{?[A-Za-z_][A-Za-z0-9_]*`)
+
+// fill replaces whole words.
+func fill(command string, words map[string]string) string {
+	return shellWord.ReplaceAllStringFunc(command, func(word string) string {
+		if value, ok := words[word]; ok {
+			return value
+		}
+		return word
+	})
+}
+
+// alone has the shell's process become the server's, where the command is one program: so
+// the server's memory is not counted with a shell's.
+func alone(command string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	if strings.ContainsAny(command, ";&|(){}`\n") || strings.Contains(first, "=") {
+		return command
+	}
+	return "exec " + command
 }

@@ -24,8 +24,10 @@ type runner struct {
 	dir            string // for files, gone at the end
 	cert, key      string
 	built          map[string]builtC
-	servers, loads []int // processors
+	silent         map[string]bool // peers that did not listen when they were waited for, by name and kind
+	servers, loads []int           // processors
 	cpus           int
+	calls          bool // system calls are counted
 	upstream       *child
 	upstreamAt     string
 	plan           []*entry
@@ -69,6 +71,9 @@ func Run(ctx context.Context, o Options) (*result.Report, error) {
 	if errors.Is(err, errBudget) {
 		r.note(fmt.Sprintf("ended after %v as asked, with %d of %d samples", o.Budget, r.done, r.total))
 		err = nil
+	}
+	if r.report.Commit == "" {
+		r.note("this program does not know its commit: it was built without its history (go build -buildvcs=true in a clone records it)")
 	}
 	r.report.Ended = time.Now()
 	r.judge()
@@ -124,6 +129,15 @@ func (r *runner) open(ctx context.Context) (err error) {
 	if r.o.Profiles {
 		if err := os.MkdirAll(r.o.Out, 0o755); err != nil {
 			return err
+		}
+	}
+	if r.calls = r.o.Syscalls; r.calls {
+		counter, err := countCalls(tree{os.Getpid()})
+		if err != nil {
+			r.calls = false
+			r.note("system calls are not counted: " + err.Error())
+		} else {
+			counter.close()
 		}
 	}
 	return r.prepare(ctx)
@@ -211,12 +225,11 @@ func (r *runner) extras(ctx context.Context) error {
 	for i, e := range r.plan {
 		for n, p := range e.peers {
 			out := &e.out.Peers[n]
-			if r.o.Syscalls && e.countable() {
-				t := &take{r: r, workload: e.workload, c: e.c, peer: p, calls: true}
-				if err := r.take(ctx, t, i); err != nil {
+			if r.calls && e.countable() {
+				var err error
+				if out.Syscalls, err = r.countCalls(ctx, e, p, i); err != nil {
 					return err
 				}
-				out.Syscalls = t.counted
 			}
 			if r.o.Profiles && p.Control {
 				name := strings.NewReplacer(":", "-", ",", "-", "@", "-at-").Replace(e.c.String() + "-" + p.Name)
@@ -233,9 +246,23 @@ func (r *runner) extras(ctx context.Context) error {
 	return nil
 }
 
+// callTakes is how often calls are counted that could not be counted from the beginning on.
+const callTakes = 3
+
+// countCalls returns the system calls per request of a peer, nil if they are not known.
+func (r *runner) countCalls(ctx context.Context, e *entry, p *Peer, index int) (*float64, error) {
+	for tries := 1; ; tries++ {
+		t := &take{r: r, workload: e.workload, c: e.c, peer: p, calls: true}
+		if err := r.take(ctx, t, index); err != nil || t.counted != nil || t.sample.Error != "" || tries == callTakes {
+			return t.counted, err
+		}
+		r.total++
+	}
+}
+
 // extraSamples returns how many a peer of a case has, at most.
 func (r *runner) extraSamples(e *entry) (n int) {
-	if r.o.Syscalls && e.countable() {
+	if r.calls && e.countable() {
 		n++
 	}
 	if r.o.Profiles {
@@ -258,16 +285,13 @@ func (r *runner) take(ctx context.Context, t *take, index int) error {
 	}
 	r.tell(p)
 	began := time.Now()
-	err := t.run(ctx)
+	err := r.once(ctx, t)
 	r.slowest = max(r.slowest, time.Since(began))
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil {
 		t.sample = result.Sample{Round: t.sample.Round, Error: err.Error()}
-		if t.calls {
-			r.note("system calls are not counted: " + err.Error())
-		}
 	}
 	if t.out != nil {
 		t.out.Rounds = append(t.out.Rounds, t.sample)
@@ -276,6 +300,23 @@ func (r *runner) take(ctx context.Context, t *take, index int) error {
 	p.Sample, p.Err = &t.sample, err
 	r.tell(p)
 	return nil
+}
+
+// once takes a sample, but of a peer that did not listen before: the others
+// shall not wait for it again and again.
+func (r *runner) once(ctx context.Context, t *take) error {
+	who := t.peer.Name + "/" + t.workload.Kind
+	if r.silent[who] {
+		return fmt.Errorf("%w, and is not waited for again", errSilent)
+	}
+	err := t.run(ctx)
+	if errors.Is(err, errSilent) {
+		if r.silent == nil {
+			r.silent = map[string]bool{}
+		}
+		r.silent[who] = true
+	}
+	return err
 }
 
 func (r *runner) note(text string) {

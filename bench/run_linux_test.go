@@ -183,6 +183,42 @@ func TestPeersThatFail(t *testing.T) {
 	good(t, c.Peer("net"))
 }
 
+// A peer that does not listen is waited for once, whatever the rounds and cases.
+func TestPeerThatNeverListens(t *testing.T) {
+	o := short(t, "echo:2,64,1 echo:3,64,1", "never listens", "net")
+	o.Extra, o.Rounds, o.Start = []Peer{testPeer("never listens")}, 2, testenv.Patience()/10
+	r := run(t, o)
+	waited := 0
+	for i := range r.Cases {
+		for _, s := range r.Cases[i].Peer("never listens").Rounds {
+			if strings.HasSuffix(s.Error, "after "+o.Start.String()) {
+				waited++
+			} else if !strings.Contains(s.Error, "not waited for again") {
+				t.Errorf("%+v", s)
+			}
+		}
+		good(t, r.Cases[i].Peer("net"))
+	}
+	if waited != 1 {
+		t.Errorf("it was waited for %d times, want once", waited)
+	}
+}
+
+// Who answers wrong bytes is told by name; what it costs is no figure to hold others against.
+func TestPeerThatLies(t *testing.T) {
+	o := short(t, "echo:2,64,1", "lies", "net")
+	o.Extra = []Peer{testPeer("lies")}
+	r := run(t, o)
+	s := r.Cases[0].Peer("lies").Rounds[0]
+	if s.Bad == 0 || s.Bad < s.Requests || s.Error != "" {
+		t.Errorf("%d bad bytes in %d requests, %s; want one in each", s.Bad, s.Requests, s.Error)
+	}
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, " bytes of lies were wrong or missing in echo:2,64,1") {
+		t.Errorf("notes: %s", notes)
+	}
+	good(t, r.Cases[0].Peer("net"))
+}
+
 func TestPeerWithoutAnswers(t *testing.T) {
 	o := short(t, "echo:2,64,1", "mute")
 	o.Extra = []Peer{testPeer("mute")}

@@ -120,31 +120,46 @@ func (t *take) measure(ctx context.Context, p *load.Process, before *usage) erro
 		return err
 	}
 	t.tree = family(t.server.cmd.Process.Pid) // what it has started by now
-	if err := p.Go(); err != nil {
+	var counter *callCounter
+	if t.calls {
+		var err error
+		if counter, err = countCalls(t.tree); err != nil {
+			return err
+		}
+		defer counter.close()
+	}
+	if err := errors.Join(p.Go(), p.Begin(ctx)); err != nil {
 		return err
 	}
-	if err := p.Begin(ctx); err != nil {
-		return err
-	}
-	end, err := t.extras()
-	if err != nil {
-		return err
+	if t.profile != "" {
+		if err := t.server.control.StartProfile(t.profile); err != nil {
+			return err
+		}
 	}
 	allocated, hasMemory := t.memory()
-	machine, own, from := readMachineLoad(), harnessCPU()+t.r.upstreamCPU(), t.tree.spent()
-	err = p.End(ctx)
-	to := t.tree.spent()
-	after, used := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()-own
+	machine, own := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()
+	first, err := counter.count()
 	if err != nil {
 		return err
 	}
+	at, from := load.Monotonic(), t.tree.spent()
+	if err := p.End(ctx); err != nil {
+		return err
+	}
+	to := t.tree.spent()
+	last, err := counter.count()
+	if err != nil {
+		return err
+	}
+	after, used := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()-own
 	if now, ok := t.memory(); ok && hasMemory {
 		t.sample.Mallocs, t.sample.GCs = new(now.Mallocs-allocated.Mallocs), new(now.GCs-allocated.GCs)
 	}
 	t.tree.holds(&to)
-	calls, err := end()
-	if err != nil {
-		return err
+	if t.profile != "" {
+		if err := t.server.control.StopProfile(); err != nil {
+			return err
+		}
 	}
 	res, err := p.Done(ctx)
 	if err != nil {
@@ -155,34 +170,28 @@ func (t *take) measure(ctx context.Context, p *load.Process, before *usage) erro
 	if user, system, ok := cost(&from, &to); ok {
 		ours += user + system
 	}
-	t.sample.Disturbed = disturbance(&machine, &after, ours, t.r.cpus)
-	if t.calls && calls != nil && res.Requests > 0 {
-		t.counted = new(float64(*calls) / float64(res.Requests))
+	late := lateness(at, res)
+	t.sample.Disturbed = join(late, disturbance(&machine, &after, ours, t.r.cpus))
+	if t.calls && late == "" && res.Requests > 0 {
+		t.counted = new(float64(last-first) / float64(res.Requests))
 	}
 	return nil
 }
 
-// extras begins what the sample is taken for beside the figures. The function
-// that it returns ends it.
-func (t *take) extras() (end func() (*uint64, error), err error) {
-	if t.profile != "" {
-		if err := t.server.control.StartProfile(t.profile); err != nil {
-			return nil, err
-		}
-		return func() (*uint64, error) { return nil, t.server.control.StopProfile() }, nil
+// lateness says that the figures begin so late after the load's time, at, that requests
+// are counted of which the cost is not.
+func lateness(at time.Duration, res *load.Result) string {
+	if late := at - res.Began; res.Began > 0 && late > res.Elapsed/20 {
+		return fmt.Sprintf("the server's figures begin %v late", late.Round(time.Millisecond))
 	}
-	if !t.calls {
-		return func() (*uint64, error) { return nil, nil }, nil
+	return ""
+}
+
+func join(a, b string) string {
+	if a != "" && b != "" {
+		a += ", "
 	}
-	counter, err := countCalls(t.tree)
-	if err != nil {
-		return nil, err
-	}
-	return func() (*uint64, error) {
-		defer counter.close()
-		n, err := counter.count()
-		return &n, err
-	}, nil
+	return a + b
 }
 
 // memory asks the server, if it answers.

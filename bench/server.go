@@ -66,7 +66,7 @@ func (r *runner) tryServer(ctx context.Context, p *Peer, kind string) (*server, 
 		s.close()
 		return nil, err
 	}
-	if err := s.listens(ctx, at); err != nil {
+	if err := s.listens(ctx, at, r.o.Start); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (r *runner) startUpstream(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err = c.listens(ctx, at); err == nil {
+		if err = c.listens(ctx, at, r.o.Start); err == nil {
 			r.upstream, r.upstreamAt = c, at.Address
 			return nil
 		}

@@ -50,6 +50,17 @@ func testServer(what string, args []string) error {
 			return fmt.Errorf("listen %s: address already in use", args[0])
 		}
 		return servers.Run(servers.Config{Kind: "echo", Address: args[0]})
+	case "never listens":
+		select {}
+	case "lies": // a byte of each answer is wrong
+		l, err := net.Listen("tcp", args[0])
+		for err == nil {
+			var c net.Conn
+			if c, err = l.Accept(); err == nil {
+				go lie(c)
+			}
+		}
+		return err
 	case "mute":
 		l, err := net.Listen("tcp", args[0])
 		for err == nil {
@@ -83,6 +94,21 @@ func testServer(what string, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("no test server %q", what)
+}
+
+// lie echoes, but for the first byte of each piece.
+func lie(c net.Conn) {
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		buf[0] ^= 1
+		if _, err := c.Write(buf[:n]); err != nil {
+			return
+		}
+	}
 }
 
 // burn uses processor time.

@@ -16,3 +16,12 @@ func ownCPU() time.Duration {
 	}
 	return time.Duration(ts.Nano())
 }
+
+// Monotonic returns the time of CLOCK_MONOTONIC, which all processes share.
+func Monotonic() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

@@ -134,6 +134,7 @@ func (e *engine) measure(t *talk) error {
 	if err := e.pump(e.now() + int64(e.spec.Warmup)); err != nil {
 		return err
 	}
+	e.res.Began = Monotonic()
 	if err := t.say(eventBegin); err != nil {
 		return err
 	}

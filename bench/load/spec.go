@@ -106,6 +106,7 @@ type Result struct {
 	Bad      uint64        // bytes that were wrong, missing at the end, or not asked for
 	Lost     uint64        // datagrams that were not answered in time
 	Elapsed  time.Duration // measured
+	Began    time.Duration // when that did, by [Monotonic]; 0 if that is not known
 	CPU      time.Duration // of the load's own process, user and system, meanwhile
 
 	// Latency is counted from the sending of a request, in ns. Corrected is there

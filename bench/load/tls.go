@@ -89,6 +89,7 @@ func (s *secure) measure(t *talk) error {
 	if err := s.wait(s.spec.Warmup); err != nil {
 		return err
 	}
+	began := Monotonic()
 	if err := t.say(eventBegin); err != nil {
 		return err
 	}
@@ -99,6 +100,7 @@ func (s *secure) measure(t *talk) error {
 	}
 	s.measuring.Store(false)
 	s.mu.Lock()
+	s.res.Began = began
 	s.res.Elapsed, s.res.CPU = time.Since(from), ownCPU()-cpu
 	s.mu.Unlock()
 	return t.ask(eventEnd)
