@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,7 +43,7 @@ func (f *benchFlags) register(set *flag.FlagSet) {
 	set.Var(&f.cases, "case", "measure `CASE` (default: a choice of all workloads)")
 	set.StringVar(&f.peers, "peers", "", "measure these peers, `NAMES` with commas (default: all that there are)")
 	set.Var(&f.extra, "peer", "measure a server of your own, `NAME[/KIND]=COMMAND`; KIND is echo, tls, unix,\nudp, http or proxy")
-	set.StringVar(&f.against, "against", "net", "give ratios to the peer `NAME`, round by round")
+	set.StringVar(&f.against, "against", "", "give ratios to the peer `NAME`, round by round (default: net, or else the first)")
 	set.IntVar(&f.rounds, "rounds", 0, "`N` rounds, in which the peers take turns (default 5)")
 	set.DurationVar(&f.duration, "time", 0, "measure each sample for this long (default 1s)")
 	set.DurationVar(&f.warmup, "warmup", 0, "let each run this long before that (default 200ms)")
@@ -93,7 +94,20 @@ func (f *benchFlags) options(args []string) (o bench.Options, err error) {
 	if err := o.Check(); err != nil {
 		return o, usagef("%s", strings.TrimPrefix(err.Error(), "bench: "))
 	}
-	return o, nil
+	return o, f.holdAgainst(o.Names())
+}
+
+// holdAgainst finds the peer that others are held against among those that are measured.
+func (f *benchFlags) holdAgainst(names []string) error {
+	switch {
+	case f.against == "" && !slices.Contains(names, "net"):
+		f.against = names[0]
+	case f.against == "":
+		f.against = "net"
+	case !slices.Contains(names, f.against):
+		return usagef("--against %q is not measured, want one of %s", f.against, strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // runBench is the command.
@@ -157,7 +171,23 @@ func (f *benchFlags) measure(o bench.Options, old *result.Report, out, log io.Wr
 	if f.out != "" {
 		err = errors.Join(err, writeReports(f.out, r, old, f.against))
 	}
-	return err
+	return errors.Join(err, wrongBytes(r))
+}
+
+// wrongBytes is an error if a peer has answered other bytes than it was to.
+func wrongBytes(r *result.Report) error {
+	var names []string
+	for i := range r.Cases {
+		for j := range r.Cases[i].Peers {
+			if p := &r.Cases[i].Peers[j]; p.Bad() > 0 && !slices.Contains(names, p.Name) {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("bytes were wrong or missing in answers of %s", strings.Join(names, ", "))
 }
 
 func printBenchList(w io.Writer) {

@@ -110,5 +110,6 @@ func TestBenchBadInput(t *testing.T) {
 		{"rounds", []string{"bench", "--rounds", "-1"}},
 		{"profiles need a directory", []string{"bench", "--profiles"}},
 		{"unexpected argument", []string{"bench", "now"}},
+		{`"nobody" is not measured, want one of uring, epoll`, []string{"bench", "--peers", "uring,epoll", "--against", "nobody"}},
 	})
 }

@@ -58,3 +58,17 @@ func TestCommandOfARun(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// Wrong bytes are the end of a run in bad order, whatever else it has measured.
+func TestWrongBytesAreAnError(t *testing.T) {
+	r := &result.Report{Cases: []result.Case{{Peers: []result.Peer{
+		{Name: "a", Rounds: []result.Sample{{}, {Bad: 1}}}, {Name: "b", Rounds: []result.Sample{{}}},
+	}}}}
+	if err := wrongBytes(r); err == nil || !strings.HasSuffix(err.Error(), "answers of a") {
+		t.Errorf("%v, want a named", err)
+	}
+	r.Cases[0].Peers[0].Rounds[1].Bad = 0
+	if err := wrongBytes(r); err != nil {
+		t.Error(err)
+	}
+}
