@@ -225,6 +225,9 @@ func (r *runner) extras(ctx context.Context) error {
 	for i, e := range r.plan {
 		for n, p := range e.peers {
 			out := &e.out.Peers[n]
+			if !slices.ContainsFunc(out.Rounds, func(s result.Sample) bool { return s.Error == "" }) {
+				continue // it has failed in all rounds
+			}
 			if r.calls && e.countable() {
 				var err error
 				if out.Syscalls, err = r.countCalls(ctx, e, p, i); err != nil {

@@ -171,7 +171,12 @@ func TestExtraSamples(t *testing.T) {
 func TestPeersThatFail(t *testing.T) {
 	o := short(t, "echo:2,64,1", "dies", "ends", "occupied", "net")
 	o.Extra = []Peer{testPeer("dies"), testPeer("ends"), testPeer("occupied", filepath.Join(t.TempDir(), "once"))}
-	o.Duration = 400 * time.Millisecond
+	o.Duration, o.Syscalls = 400*time.Millisecond, true
+	o.Progress = func(p Progress) {
+		if p.Round == 0 && (p.Peer == "dies" || p.Peer == "ends") {
+			t.Errorf("%s has failed in all rounds, and its calls are counted", p.Peer)
+		}
+	}
 	r := run(t, o)
 	c := &r.Cases[0]
 	for name, want := range map[string]string{"dies": "the tests have killed me", "ends": "no mood to listen"} {

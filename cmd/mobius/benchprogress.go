@@ -39,9 +39,9 @@ func isTerminal(w io.Writer) bool {
 func (p *benchProgress) show(at bench.Progress) {
 	if at.Err != nil {
 		p.clear()
-		fmt.Fprintf(p.log, "%s, %s, round %d: %v\n", at.Case, at.Peer, at.Round, at.Err)
+		fmt.Fprintf(p.log, "%s, %s, %s: %v\n", at.Case, at.Peer, round(&at), at.Err)
 	}
-	line := fmt.Sprintf("%d of %d samples, round %d of %d, %s, %s; %s gone, some %s left", at.Done, at.Total, at.Round, at.Rounds,
+	line := fmt.Sprintf("%d of %d samples, %s, %s, %s; %s gone, some %s left", at.Done, at.Total, round(&at),
 		at.Case, at.Peer, at.Elapsed.Round(time.Second), at.Left.Round(time.Second))
 	switch {
 	case p.terminal:
@@ -50,6 +50,14 @@ func (p *benchProgress) show(at bench.Progress) {
 		p.last = time.Now()
 		fmt.Fprintln(p.log, line+soFar(at.Measured))
 	}
+}
+
+// round names the round that a sample belongs to.
+func round(at *bench.Progress) string {
+	if at.Round == 0 {
+		return "calls and profiles"
+	}
+	return fmt.Sprintf("round %d of %d", at.Round, at.Rounds)
 }
 
 // draw writes text over the one before. Lines that are too long for the

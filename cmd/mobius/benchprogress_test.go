@@ -87,7 +87,7 @@ func TestBenchTableWhileItRuns(t *testing.T) {
 	at.Err = nil
 	p.show(at)
 	p.clear()
-	if got, want := strings.Join(s.lines, "\n"), "$ mobius bench\necho:50,64,1, net, round 3: broken\n"; got != want {
+	if got, want := strings.Join(s.lines, "\n"), "$ mobius bench\necho:50,64,1, net, round 3 of 3: broken\n"; got != want {
 		t.Errorf("at the end %q, want %q", got, want)
 	}
 }
@@ -115,6 +115,10 @@ func TestBenchLinesWhileItRuns(t *testing.T) {
 	p.show(bench.Progress{Measured: c})
 	if log.Len() != 0 {
 		t.Errorf("%q at once", &log)
+	}
+	p.last = p.last.Add(-plainEvery)
+	if p.show(bench.Progress{Measured: c}); !strings.Contains(log.String(), " samples, calls and profiles, ") {
+		t.Errorf("%q of a sample that belongs to no round", &log)
 	}
 	p.last = p.last.Add(-plainEvery)
 	p.show(bench.Progress{Measured: c})

@@ -33,7 +33,8 @@ func printCase(w io.Writer, c *result.Case, against string) {
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns := []string{
-		"", "µs/request", "interval", "÷ " + against, "interval", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "calls", "mallocs", "",
+		"", "µs/request", "interval", "÷ " + against, "interval", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "p99.99 µs",
+		"calls", "switches", "mallocs", "",
 	}
 	idle := strings.HasSuffix(c.Workload, "idle")
 	if idle {
@@ -90,6 +91,14 @@ func mallocFigure(s *result.Sample) (float64, bool) {
 	return float64(*s.Mallocs) / float64(s.Requests), true
 }
 
+// switchFigure is of all context switches, whoever wanted them.
+func switchFigure(s *result.Sample) (float64, bool) {
+	if s.VoluntarySwitches == nil || s.InvoluntarySwitches == nil || s.Requests == 0 {
+		return 0, false
+	}
+	return float64(*s.VoluntarySwitches+*s.InvoluntarySwitches) / float64(s.Requests), true
+}
+
 // cell writes a median, or a dash for one that is not known.
 func cell(m result.Median, ok bool, digits int) string {
 	if !ok {
@@ -111,7 +120,7 @@ func benchRow(c *result.Case, p *result.Peer, against string) []string {
 	row := []string{cell(cpu, hasCPU, 2), interval(cpu, hasCPU), cell(ratio, hasRatio, 3), interval(ratio, hasRatio)}
 	rate, ok := p.Median(rateFigure)
 	row = append(row, cell(rate, ok, 0))
-	for _, q := range []float64{0.5, 0.99, 0.999} {
+	for _, q := range []float64{0.5, 0.99, 0.999, 0.9999} {
 		latency, ok := p.Median(latencyFigure(q))
 		row = append(row, cell(latency, ok, 0))
 	}
@@ -119,8 +128,9 @@ func benchRow(c *result.Case, p *result.Peer, against string) []string {
 	if p.Syscalls != nil {
 		calls = fmt.Sprintf("%.2f", *p.Syscalls)
 	}
-	mallocs, ok := p.Median(mallocFigure)
-	return append(row, calls, cell(mallocs, ok, 3))
+	switches, hasSwitches := p.Median(switchFigure)
+	mallocs, hasMallocs := p.Median(mallocFigure)
+	return append(row, calls, cell(switches, hasSwitches, 3), cell(mallocs, hasMallocs, 3))
 }
 
 func idleRow(c *result.Case, p *result.Peer) []string {

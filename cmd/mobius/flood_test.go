@@ -69,8 +69,8 @@ func TestFloodLeavesDescriptors(t *testing.T) {
 func TestCrowdLeavesDescriptors(t *testing.T) {
 	for _, name := range backends(t) {
 		t.Run(name, func(t *testing.T) {
-			p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@" 7>&- 8>&- 9>&-`, "sh", program, "proxy", "--backend", name,
-				"--listen", anyPort, "--to", upstream(t, echoes), "--clients", "1000", "--status", "127.0.0.1:0"))
+			p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@" 7>&- 8>&- 9>&-`, "sh", program, "proxy",
+				"--backend", name, "--listen", anyPort, "--to", upstream(t, echoes), "--clients", "1000", "--status", "127.0.0.1:0"))
 			at := strings.TrimPrefix(p.line("listening on "), "tcp://")
 			var served []net.Conn
 			for i := range 60 {
