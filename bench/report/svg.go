@@ -174,7 +174,7 @@ func bars(title, unit string, kinds []string, all []bar) template.HTML {
 	if len(all) == 0 || most == 0 {
 		return ""
 	}
-	const left, row, right = 130.0, 26.0, 130.0
+	const left, row, right = 150.0, 26.0, 130.0
 	p := newPicture(plotWidth, row*float64(len(all))+6, title)
 	scale := (plotWidth - left - right) / most
 	for i, b := range all {
