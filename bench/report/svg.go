@@ -174,12 +174,12 @@ func bars(title, unit string, kinds []string, all []bar) template.HTML {
 	if len(all) == 0 || most == 0 {
 		return ""
 	}
-	const left, row, right = 150.0, 26.0, 130.0
+	const left, row, right = 170.0, 26.0, 130.0
 	p := newPicture(plotWidth, row*float64(len(all))+6, title)
 	scale := (plotWidth - left - right) / most
 	for i, b := range all {
 		y, x := row*float64(i)+4, left
-		p.text(left-8, y+14, "end", shorten(b.name, 18))
+		p.text(left-8, y+14, "end", shorten(b.name, 17))
 		for k, v := range b.parts {
 			label := b.name + ": " + show(unit, v)
 			if k < len(kinds) {
