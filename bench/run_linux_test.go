@@ -209,6 +209,35 @@ func TestPeerThatNeverListens(t *testing.T) {
 	}
 }
 
+// Others who take processor time are told of where they did, and of the run.
+func TestRunAmongOthers(t *testing.T) {
+	o := short(t, "echo:2,64,1", "net")
+	o.Duration, o.Rounds = 400*time.Millisecond, 2
+	for range max(len(processors()), 1) {
+		cmd := exec.Command(os.Args[0], "test-server", "burns", "60000", "child") // until it is killed
+		if err := launch(cmd, nil); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			killGroup(cmd.Process)
+			cmd.Wait()
+		}()
+	}
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, s := range r.Cases[0].Peers[0].Rounds {
+		if strings.Contains(s.Disturbed, "other programs took ") {
+			said++
+		}
+	}
+	if said == 0 || !strings.Contains(strings.Join(r.Disturbed, " "), " of 2 samples were disturbed") {
+		t.Errorf("%+v, %q", r.Cases[0].Peers[0].Rounds, r.Disturbed)
+	}
+}
+
 // Who answers wrong bytes is told by name; what it costs is no figure to hold others against.
 func TestPeerThatLies(t *testing.T) {
 	o := short(t, "echo:2,64,1", "lies", "net")
