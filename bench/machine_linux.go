@@ -141,3 +141,12 @@ func harnessCPU() time.Duration {
 	}
 	return time.Duration(ts.Nano())
 }
+
+// descriptorLimit returns how many descriptors a process may have.
+func descriptorLimit() uint64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 0
+	}
+	return l.Cur
+}

@@ -153,3 +153,21 @@ func TestStreamModuleOfNginx(t *testing.T) {
 	}
 	check(dynamic, "load_module "+file+";\n", "")
 }
+
+// A case that the limit of descriptors cannot hold says so before it fails.
+func TestFewDescriptors(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		limit uint64
+		want  bool
+	}{
+		{"echo:1000", 1001, false}, {"echo:1000", 1000, true}, {"proxy:1000", 2001, false}, {"proxy:1000", 2000, true},
+		{"udp:1000", 100, false}, {"proxy:1000", 0, false},
+	} {
+		c, err := ParseCase(test.text)
+		w, _ := findWorkload(c.Workload)
+		if got := fewDescriptors(c, w.Kind, test.limit); err != nil || (got != "") != test.want {
+			t.Errorf("%s with %d: %q, %v", test.text, test.limit, got, err)
+		}
+	}
+}

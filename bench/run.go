@@ -157,6 +157,9 @@ func (r *runner) prepare(ctx context.Context) error {
 				return err
 			}
 		}
+		if few := fewDescriptors(c, w.Kind, descriptorLimit()); few != "" {
+			r.note(few)
+		}
 		e := &entry{c: c, workload: w, out: &r.report.Cases[i]}
 		*e.out = result.Case{Workload: c.Workload, Conns: c.Conns, Size: c.Size, Depth: c.Depth, Rate: c.Rate}
 		var missing []result.Peer
@@ -179,6 +182,22 @@ func (r *runner) prepare(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// fewDescriptors says that a case needs more descriptors than a process may have, 0 if
+// that is not known. A proxy has two for each connection.
+func fewDescriptors(c Case, kind string, limit uint64) string {
+	need := uint64(c.Conns)
+	switch kind {
+	case KindUDP:
+		return "" // one socket serves them all
+	case KindProxy:
+		need *= 2
+	}
+	if limit == 0 || need < limit {
+		return ""
+	}
+	return fmt.Sprintf("%s needs more than %d descriptors, and a process may have %d here: raise the limit (ulimit -n)", c, need, limit)
 }
 
 // describe returns a peer of the report, with why it is missing if it is.
