@@ -235,7 +235,7 @@ func s4SignalsShowNothing(w *world) {
 	pid := os.Getpid()
 	defer meanwhile(func() { interrupt(pid, w.server.thread) })()
 	a, b := w.connect()
-	total := int64(w.size(1 << 20))
+	total := int64(w.size(1 << 18))
 	e := newEcho(b)
 	e.recv.submit()
 	back := a.read(1)
