@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"mobius/proactor"
@@ -20,9 +21,10 @@ type driver struct {
 
 	atEnd []func() // what to do when all ops have ended
 
-	polling     bool // inside Poll
-	calling     bool // inside Submit, Cancel or Resume
-	completing  bool // inside Complete
+	polls       atomic.Uint32 // calls of Poll
+	polling     bool          // inside Poll
+	calling     bool          // inside Submit, Cancel or Resume
+	completing  bool          // inside Complete
 	closed      bool
 	completions int           // since the start
 	completed   time.Duration // when the latest Complete returned
@@ -50,6 +52,7 @@ func (d *driver) poll(timeout time.Duration) {
 
 func (d *driver) tryPoll(timeout time.Duration) error {
 	before := d.completions
+	d.polls.Add(1)
 	d.polling = true
 	defer func() { d.polling, d.completing = false, false }() // a panic in Complete may pass
 	err := d.b.Poll(timeout)

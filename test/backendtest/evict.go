@@ -239,10 +239,18 @@ func s3cServedAgainWithoutATimer(w *world) {
 // virtual time it runs it to its end.
 func (w *world) aside(f func()) (over chan struct{}) {
 	over = make(chan struct{})
+	start := w.server.polls.Load()
 	go func() {
 		defer close(over)
-		for range 1000 { // the loop goes to sleep meanwhile
-			runtime.Gosched()
+		for last, tries := start, 0; tries < 100; tries++ { // until the loop sleeps: in a Poll that began after this
+			for range 1000 {
+				runtime.Gosched()
+			}
+			now := w.server.polls.Load()
+			if now == last && now != start {
+				break
+			}
+			last = now
 		}
 		f()
 	}()
