@@ -40,7 +40,7 @@ func reportAreas() []area {
 			{"a load at its limit is not told", "bench/judge.go",
 				"	if limited > 0 {", "	if limited > samples {"},
 			{"a server at its limit counts as the load's", "bench/judge.go",
-				" && server < s.Elapsed*90/100", ""},
+				" && server < s.Elapsed*90/100", " && server >= 0"},
 			{"any governor will do", "bench/judge.go",
 				` && g != "performance" {`, ` && g == "" {`},
 		}},
