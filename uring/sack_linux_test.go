@@ -112,6 +112,41 @@ func TestManyDatagramsComeInSacks(t *testing.T) {
 	}
 }
 
+// What a sack brings says what the packets' fields say, each its own.
+func TestSacksBringWhatIsTold(t *testing.T) {
+	b := openTest(t, Options{})
+	told := &proactor.SocketOptions{RecvTTL: proactor.On, RecvLocal: proactor.On, SegmentedReceive: proactor.On}
+	to, at := packet(t, b, udpHere, told)
+	in, s := receive(b, to, true), newSequence(t, at)
+	sacked(t, b, in, s)
+	set := func(level, option, value int) {
+		if err := unix.SetsockoptInt(s.fd, level, option, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, ttls := int(s.next), []int{9, 200, 64, 1}
+	for _, ttl := range ttls {
+		set(unix.IPPROTO_IP, unix.IP_TTL, ttl)
+		s.send(t, 1, 8)
+	}
+	set(unix.IPPROTO_UDP, unix.UDP_SEGMENT, 8)
+	s.send(t, 1, 36)
+	until(t, b, "they arrive", func() bool { return in.count == int(s.next) })
+	allCame(t, in, s)
+	if !inSacks(b, in) {
+		t.Error("they come one by one")
+	}
+	for i, m := range in.msgs[first:] {
+		ttl, size := uint8(1), 8
+		if i < len(ttls) {
+			ttl, size = uint8(ttls[i]), 0
+		}
+		if m.Info.Has != proactor.HasTTL|proactor.HasLocal || m.Info.TTL != ttl || m.Info.Local != at.IP() || m.SegmentSize != size {
+			t.Errorf("of datagram %d: %+v, segments of %d; want TTL %d, segments of %d", i, m.Info, m.SegmentSize, ttl, size)
+		}
+	}
+}
+
 // What is too long for a buffer is cut in a sack, too, and says so.
 func TestLongDatagramsAreCutInSacks(t *testing.T) {
 	limit := 4096 - 144 - controlSize
