@@ -163,6 +163,49 @@ func s12eFilesThatNobodyGetsAreClosed(w *world) {
 	refused.wantGone("not sent")
 }
 
+// s12eFilesUnsentAtCloseAreClosed closes a backend while descriptors wait behind
+// bytes that nobody reads, and while others have been submitted just now.
+func s12eFilesUnsentAtCloseAreClosed(w *world) {
+	if !w.hasDatagrams() {
+		return
+	}
+	d := w.another()
+	adopt := func() (there, peer stream) {
+		a, peer := w.unixPair()
+		fd, err := a.d.b.Detach(a.h)
+		if err != nil {
+			w.Fatalf("Detach: %v", err)
+		}
+		a.d.disown(a.h)
+		h, err := d.b.Adopt(fd)
+		if err != nil {
+			w.Fatalf("Adopt: %v", err)
+		}
+		return stream{d, d.own(h)}, peer
+	}
+	full, _ := adopt()
+	free, peer := adopt()
+	out := w.stall(full, 1)
+	out.cancel()
+	w.until("it ends", out.isIdle)
+	stuck, fresh := w.passing(), w.passing()
+	p := full.pass([]byte("x"), stuck)
+	for range 3 {
+		w.step()
+	}
+	waits := p.live
+	free.pass([]byte("x"), fresh)
+	d.closed = true // from now on every completion is a breach
+	if err := d.b.Close(); err != nil {
+		w.Fatalf("Close: %v", err)
+	}
+	if waits {
+		stuck.wantGone("waiting at Close")
+	}
+	peer.close() // who may have been sent it
+	fresh.wantGone("submitted before Close")
+}
+
 func s12eWhatCannotTravelIsRefused(w *world) {
 	if !w.hasDatagrams() {
 		return

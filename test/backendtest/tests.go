@@ -129,6 +129,7 @@ var tests = append([]Test{
 	{Name: "S12e_FilesTravelWithTheirBytes", alone: true, run: s12eFilesTravelWithTheirBytes},
 	{Name: "S12e_FilesTravelWithDatagrams", alone: true, run: s12eFilesTravelWithDatagrams},
 	{Name: "S12e_FilesThatNobodyGetsAreClosed", alone: true, run: s12eFilesThatNobodyGetsAreClosed},
+	{Name: "S12e_FilesUnsentAtCloseAreClosed", alone: true, run: s12eFilesUnsentAtCloseAreClosed},
 	{Name: "S12e_WhatCannotTravelIsRefused", alone: true, run: s12eWhatCannotTravelIsRefused},
 	{Name: "S12f_RefusedTrainsGoApart", alone: true, run: s12fRefusedTrainsGoApart},
 	{Name: "S13_CompletesOnceWithTheStatus", alone: true, run: s13CompletesOnceWithTheStatus},
