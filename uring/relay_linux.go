@@ -113,16 +113,12 @@ func (b *Backend) submitRelay(op *proactor.Op) {
 		x.Side = proactor.Sink
 		b.finish(op, 0, proactor.ErrClosed)
 		return
-	case from.NoRead:
-		x.Side = proactor.Source
-		b.finish(op, 0, unix.EBADF) // as read(2) says; a poll would wait for ever
-		return
-	case to.NoWrite:
-		x.Side = proactor.Sink
-		b.finish(op, 0, unix.EBADF)
-		return
 	case from.Kind == sys.Listener || from.Kind == sys.Datagram || to.Kind == sys.Listener || to.Kind == sys.Datagram:
 		b.finish(op, 0, proactor.ErrUnsupported)
+		return
+	}
+	if x.Side = sys.WrongEnd(from, to); x.Side != proactor.NoSide {
+		b.finish(op, 0, unix.EBADF) // as read(2) and write(2) say
 		return
 	}
 	r, _ := x.B.(*relay)

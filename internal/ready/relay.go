@@ -31,11 +31,11 @@ type relay struct {
 	at     int
 	pipe   *splice.Pipe // borrowed while it holds bytes
 	policy splice.Policy
-	ended  bool   // the source has
-	dry    bool   // the last splice took all there was, it seems: the next is for another turn, when there is more
-	turn   uint64 // of used
-	used   int    // bytes moved in that turn
-	wrong  proactor.Side
+	ended  bool          // the source has
+	dry    bool          // the last splice took all there was, it seems: the next is for another turn, when there is more
+	turn   uint64        // of used
+	used   int           // bytes moved in that turn
+	wrong  proactor.Side // goes the other way only
 }
 
 // beginRelay prepares op's state.
@@ -47,19 +47,7 @@ func (b *Backend) beginRelay(op *proactor.Op) {
 		st = &relay{}
 		r.B = st
 	}
-	*st = relay{policy: st.policy, wrong: b.wrongEnd(op)}
-}
-
-// wrongEnd returns which side of op was adopted for the other direction only, and
-// would be watched for ever.
-func (b *Backend) wrongEnd(op *proactor.Op) proactor.Side {
-	if src := b.Lookup(op.Handle); src != nil && src.NoRead {
-		return proactor.Source
-	}
-	if dst := b.Lookup(op.Relay.Dst); dst != nil && dst.NoWrite {
-		return proactor.Sink
-	}
-	return proactor.NoSide
+	*st = relay{policy: st.policy, wrong: sys.WrongEnd(b.Lookup(op.Handle), b.Lookup(r.Dst))}
 }
 
 // relay moves bytes until it has to wait, or the turn's budget is used up.

@@ -51,6 +51,18 @@ type Entry struct {
 // Handle returns the open handle of the entry, 0 if it is closed.
 func (e *Entry) Handle() proactor.Handle { return proactor.Handle(e.handle.Load()) }
 
+// WrongEnd returns which side of a relay was adopted for the other direction only: it
+// would be watched for ever. A side that is closed, nil, is not wrong.
+func WrongEnd(src, dst *Entry) proactor.Side {
+	switch {
+	case src != nil && src.NoRead:
+		return proactor.Source
+	case dst != nil && dst.NoWrite:
+		return proactor.Sink
+	}
+	return proactor.NoSide
+}
+
 // Table gives out handles for descriptor numbers: the number is the index, and
 // every use of a number has a generation of its own. Lookup is two loads and a
 // comparison.
