@@ -170,21 +170,9 @@ func s12eFilesUnsentAtCloseAreClosed(w *world) {
 		return
 	}
 	d := w.another()
-	adopt := func() (there, peer stream) {
-		a, peer := w.unixPair()
-		fd, err := a.d.b.Detach(a.h)
-		if err != nil {
-			w.Fatalf("Detach: %v", err)
-		}
-		a.d.disown(a.h)
-		h, err := d.b.Adopt(fd)
-		if err != nil {
-			w.Fatalf("Adopt: %v", err)
-		}
-		return stream{d, d.own(h)}, peer
-	}
-	full, _ := adopt()
-	free, peer := adopt()
+	a, _ := w.unixPair()
+	b, peer := w.unixPair()
+	full, free := a.move(d), b.move(d)
 	out := w.stall(full, 1)
 	out.cancel()
 	w.until("it ends", out.isIdle)

@@ -4,6 +4,22 @@ import "mobius/proactor"
 
 // Sentence 15, between backends: how a listener's loop hands over connections.
 
+// move hands s over to another backend.
+func (s stream) move(to *driver) stream {
+	w := s.d.w
+	w.Helper()
+	fd, err := s.d.b.Detach(s.h)
+	if err != nil {
+		w.Fatalf("Detach: %v", err)
+	}
+	s.d.disown(s.h)
+	h, err := to.b.Adopt(fd)
+	if err != nil {
+		w.Fatalf("Adopt: %v", err)
+	}
+	return stream{to, to.own(h)}
+}
+
 func s15MovesBetweenBackends(w *world) {
 	other := w.another()
 	l := w.server.listen(nil)
@@ -14,17 +30,8 @@ func s15MovesBetweenBackends(w *world) {
 		if err != nil {
 			w.Fatalf("Names: %v", err)
 		}
-		fd, err := w.server.b.Detach(b.h)
-		if err != nil {
-			w.Fatalf("Detach: %v", err)
-		}
-		w.server.disown(b.h)
-		h, err := other.b.Adopt(fd)
-		if err != nil {
-			w.Fatalf("Adopt: %v", err)
-		}
-		moved := stream{other, other.own(h)}
-		if l2, r2, err := other.b.Names(h); err != nil || l2 != local || r2 != remote {
+		moved := b.move(other)
+		if l2, r2, err := other.b.Names(moved.h); err != nil || l2 != local || r2 != remote {
 			w.Fatalf("Names after the move: %v, %v (%v); were %v, %v", l2, r2, err, local, remote)
 		}
 		e := newEcho(moved)
