@@ -59,9 +59,9 @@ func TestProcessorTimeOfATree(t *testing.T) {
 func TestProcessorTimeIsNoSumOfTicks(t *testing.T) {
 	me := tree{os.Getpid()}
 	for range 20 {
-		before := harnessCPU()
+		before := load.OwnCPU()
 		spent := me.spent().total
-		if after := harnessCPU(); spent < before || spent > after {
+		if after := load.OwnCPU(); spent < before || spent > after {
 			t.Fatalf("%v, want %v to %v", spent, before, after)
 		}
 		burn(time.Millisecond / 3)

@@ -133,15 +133,6 @@ func disturbance(from, to *machineLoad, ours time.Duration, cpus int) string {
 	return strings.Join(out, ", ")
 }
 
-// harnessCPU returns what this process has spent.
-func harnessCPU() time.Duration {
-	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
-		return 0
-	}
-	return time.Duration(ts.Nano())
-}
-
 // descriptorLimit returns how many descriptors a process may have.
 func descriptorLimit() uint64 {
 	var l unix.Rlimit

@@ -17,7 +17,5 @@ func describeMachine() result.Machine { return result.Machine{CPUs: runtime.NumC
 
 func disturbance(*machineLoad, *machineLoad, time.Duration, int) string { return "" }
 
-func harnessCPU() time.Duration { return 0 }
-
 // descriptorLimit returns 0: it is not known.
 func descriptorLimit() uint64 { return 0 }

@@ -249,7 +249,7 @@ func (r *runner) extras(ctx context.Context) error {
 			}
 			if r.calls && e.countable() {
 				var err error
-				if out.Syscalls, err = r.countCalls(ctx, e, p, i); err != nil {
+				if out.Syscalls, err = r.callsEach(ctx, e, p, i); err != nil {
 					return err
 				}
 			}
@@ -271,8 +271,8 @@ func (r *runner) extras(ctx context.Context) error {
 // callTakes is how often calls are counted that could not be counted from the beginning on.
 const callTakes = 3
 
-// countCalls returns the system calls per request of a peer, nil if they are not known.
-func (r *runner) countCalls(ctx context.Context, e *entry, p *Peer, index int) (*float64, error) {
+// callsEach returns the system calls per request of a peer, nil if they are not known.
+func (r *runner) callsEach(ctx context.Context, e *entry, p *Peer, index int) (*float64, error) {
 	for tries := 1; ; tries++ {
 		t := &take{r: r, workload: e.workload, c: e.c, peer: p, calls: true}
 		if err := r.take(ctx, t, index); err != nil || t.counted != nil || t.sample.Error != "" || tries == callTakes {

@@ -137,7 +137,7 @@ func (t *take) measure(ctx context.Context, p *load.Process, before *usage) erro
 		}
 	}
 	allocated, hasMemory := t.memory()
-	machine, own := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()
+	machine, own := readMachineLoad(), load.OwnCPU()+t.r.upstreamCPU()
 	first, err := counter.count()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (t *take) measure(ctx context.Context, p *load.Process, before *usage) erro
 	if err != nil {
 		return err
 	}
-	after, used := readMachineLoad(), harnessCPU()+t.r.upstreamCPU()-own
+	after, used := readMachineLoad(), load.OwnCPU()+t.r.upstreamCPU()-own
 	if now, ok := t.memory(); ok && hasMemory {
 		t.sample.Mallocs, t.sample.GCs = new(now.Mallocs-allocated.Mallocs), new(now.GCs-allocated.GCs)
 	}

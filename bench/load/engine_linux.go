@@ -139,12 +139,12 @@ func (e *engine) measure(t *talk) error {
 		return err
 	}
 	e.measuring, e.recording = true, true
-	from, cpu := e.now(), ownCPU()
+	from, cpu := e.now(), OwnCPU()
 	if err := e.pump(from + int64(e.spec.Duration)); err != nil {
 		return err
 	}
 	e.measuring = false
-	e.res.Elapsed, e.res.CPU = time.Duration(e.now()-from), ownCPU()-cpu
+	e.res.Elapsed, e.res.CPU = time.Duration(e.now()-from), OwnCPU()-cpu
 	if err := t.ask(eventEnd); err != nil {
 		return err
 	}

@@ -94,14 +94,14 @@ func (s *secure) measure(t *talk) error {
 		return err
 	}
 	s.measuring.Store(true)
-	from, cpu := time.Now(), ownCPU()
+	from, cpu := time.Now(), OwnCPU()
 	if err := s.wait(s.spec.Duration); err != nil {
 		return err
 	}
 	s.measuring.Store(false)
 	s.mu.Lock()
 	s.res.Began = began
-	s.res.Elapsed, s.res.CPU = time.Since(from), ownCPU()-cpu
+	s.res.Elapsed, s.res.CPU = time.Since(from), OwnCPU()-cpu
 	s.mu.Unlock()
 	return t.ask(eventEnd)
 }

@@ -34,7 +34,7 @@ func printCase(w io.Writer, c *result.Case, against string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns := []string{
 		"", "µs/request", "interval", "÷ " + against, "interval", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "p99.99 µs",
-		"calls", "switches", "mallocs", "",
+		"calls", "all switches", "mallocs", "",
 	}
 	idle := strings.HasSuffix(c.Workload, "idle")
 	if idle {
