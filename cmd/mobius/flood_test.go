@@ -17,7 +17,7 @@ import (
 // Clients of udp:// do not take the descriptors of everything else: with few of
 // those the program says so, and its status page answers in a flood.
 func TestFloodLeavesDescriptors(t *testing.T) {
-	p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@" 7>&- 8>&- 9>&-`, "sh", program, "proxy",
+	p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@"`, "sh", program, "proxy",
 		"--listen", "udp://127.0.0.1:0", "--to", packets(t, strings.ToUpper), "--listen", anyPort, "--to", upstream(t, echoes),
 		"--status", "127.0.0.1:0", "--udp-timeout", "2s"))
 	at := p.line("listening on udp://")
@@ -64,13 +64,12 @@ func TestFloodLeavesDescriptors(t *testing.T) {
 
 // Connections do not take the descriptors of everything else either: with few of
 // those, clients beyond the bound are reset, the status page answers in the
-// crowd, and as soon as there is room the next client is served. (What a shell that runs the
-// tests has open and hands on, it has from 7 on by custom: it is not the program's.)
+// crowd, and as soon as there is room the next client is served.
 func TestCrowdLeavesDescriptors(t *testing.T) {
 	for _, name := range backends(t) {
 		t.Run(name, func(t *testing.T) {
-			p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@" 7>&- 8>&- 9>&-`, "sh", program, "proxy",
-				"--backend", name, "--listen", anyPort, "--to", upstream(t, echoes), "--clients", "1000", "--status", "127.0.0.1:0"))
+			p := startCommand(t, exec.Command("sh", "-c", `ulimit -n 64 && exec "$@"`, "sh", program, "proxy", "--backend", name,
+				"--listen", anyPort, "--to", upstream(t, echoes), "--clients", "1000", "--status", "127.0.0.1:0"))
 			at := strings.TrimPrefix(p.line("listening on "), "tcp://")
 			var served []net.Conn
 			for i := range 60 {

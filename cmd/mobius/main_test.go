@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +28,18 @@ var program string
 
 func TestMain(m *testing.M) {
 	playForbidden()
+	keepDescriptors()
 	os.Exit(withProgram(m.Run))
+}
+
+// keepDescriptors has the programs that tests start not inherit what whoever runs the tests
+// has left open: some of them may have few.
+func keepDescriptors() {
+	for number := range testenv.Descriptors() {
+		if fd, err := strconv.Atoi(number); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 func withProgram(run func() int) int {
