@@ -23,7 +23,8 @@ func TestParseCase(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "no workload", "ecko": "echo, slow, connect", "echo:1,2,3,4": "4 numbers", "echo:x": `"x" is no number`,
 		"echo:":  `"" is no number`,
-		"echo:0": "0 connections", "echo@0": "the rate", "echo@-1": "the rate", "tls@10": "open loop", "echo:1,0": "0 bytes",
+		"echo:0": "0 connections", "echo@0": "the rate", "echo@-1": "the rate", "idle@10": "want no rate", "udp-stream@10": "want no rate",
+		"connect:2,64,2": "asks once", "udp:1,64,2@10": "when it is due", "echo:1,0": "0 bytes",
 	} {
 		if _, err := ParseCase(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -54,38 +54,48 @@ type engine struct {
 	swept    int64
 }
 
-func runRaw(spec *Spec, t *talk) (*Result, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	e := &engine{spec: spec, pattern: newPattern(spec.Size), buf: make([]byte, chunk), base: time.Now(), latency: result.NewHistogram()}
+func newEngine(spec *Spec) *engine {
+	e := &engine{
+		spec: spec, poll: -1, pattern: newPattern(spec.Size), buf: make([]byte, chunk), base: time.Now(), latency: result.NewHistogram(),
+	}
 	if spec.Rate > 0 {
 		e.corrected, e.interval = result.NewHistogram(), float64(time.Second)/spec.Rate
 	}
-	var err error
+	return e
+}
+
+// start makes the clients.
+func (e *engine) start() (err error) {
 	if e.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("load: epoll_create1: %w", err)
+		return fmt.Errorf("load: epoll_create1: %w", err)
 	}
-	defer unix.Close(e.poll)
-	defer func() {
-		for _, c := range e.clients {
-			c.end(e)
-		}
-	}()
-	if err := e.open(); err != nil {
-		return nil, err
-	}
-	if err := t.ask(eventReady); err != nil {
-		return nil, err
-	}
-	if err := e.measure(t); err != nil {
-		return nil, err
-	}
+	return e.open()
+}
+
+// close ends the clients, which count what is missing.
+func (e *engine) close() {
 	for _, c := range e.clients {
 		c.end(e)
 	}
 	e.clients = nil
+	unix.Close(e.poll)
+}
+
+// run makes the load.
+func run(spec *Spec, t *talk) (*Result, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e := newEngine(spec)
+	err := e.start()
+	if err == nil {
+		err = t.ask(eventReady)
+	}
+	if err == nil {
+		err = e.measure(t)
+	}
+	e.close()
 	e.res.Latency, e.res.Corrected = e.latency, e.corrected
-	return &e.res, nil
+	return &e.res, err
 }
 
 // now returns the time in ns since the engine was made.
@@ -109,7 +119,7 @@ func (e *engine) open() error {
 
 func (e *engine) newClient(i int) (client, error) {
 	switch e.spec.Mode {
-	case Connect:
+	case Connect, Handshake:
 		return newCaller(e, i)
 	case HTTP:
 		return newGetter(e, i)
@@ -124,11 +134,13 @@ func (e *engine) newClient(i int) (client, error) {
 func (e *engine) measure(t *talk) error {
 	e.progress = e.now()
 	e.began = e.progress
-	if e.spec.Rate == 0 {
-		for _, c := range e.clients {
-			if err := c.next(e); err != nil {
-				return err
-			}
+	first := e.clients
+	if e.spec.Rate > 0 {
+		first = e.clients[e.spec.Conns:] // one that floods is never due
+	}
+	for _, c := range first {
+		if err := c.next(e); err != nil {
+			return err
 		}
 	}
 	if err := e.pump(e.now() + int64(e.spec.Warmup)); err != nil {
@@ -205,7 +217,7 @@ func (e *engine) pump(until int64) error {
 func (e *engine) tick(now int64) error {
 	if e.spec.Rate > 0 && !e.stopping {
 		for e.dueAt(e.due) <= now {
-			c := e.clients[e.due%int64(len(e.clients))]
+			c := e.clients[e.due%int64(e.spec.Conns)]
 			e.due++
 			if err := c.next(e); err != nil {
 				return err
@@ -226,6 +238,10 @@ func (e *engine) tick(now int64) error {
 		}
 	}
 	if e.spec.Mode == Idle || e.stopping || now-e.progress < int64(e.spec.patience()) {
+		return nil
+	}
+	if !e.outstanding() { // few are due
+		e.progress = now
 		return nil
 	}
 	return fmt.Errorf("load: no answer for %v", e.spec.patience())
@@ -254,12 +270,5 @@ func (e *engine) answered(now, sent int64, n int64) {
 	}
 	if e.recording {
 		e.latency.Record(time.Duration(now-sent), n)
-	}
-}
-
-// answeredDue counts an answer that came now to request i of an open loop.
-func (e *engine) answeredDue(now, i int64) {
-	if e.recording {
-		e.corrected.Record(time.Duration(now-e.dueAt(i)), 1)
 	}
 }

@@ -16,21 +16,21 @@ const maxHeader = 16 << 10
 // A getter asks an HTTP/1.1 server for [Bytes], Depth requests at a time on one
 // connection (pipelined), and checks status, length and every byte.
 type getter struct {
-	id, fd  int
-	request []byte // Depth times
-	sent    int    // bytes of it
-	header  []byte // what came of a header
-	missing int    // bytes of a body that are still to come, while inBody
-	at      int    // how many of its bytes came
-	inBody  bool
-	count   int   // answers of this batch
-	began   int64 // when it was sent
-	full    bool
-	open    bool
+	queue
+	fd       int
+	requests []byte // as many as may be in flight
+	each     int    // bytes of one
+	sent     int64  // bytes
+	header   []byte // what came of a header
+	missing  int    // bytes of a body that are still to come, while inBody
+	at       int    // how many of its bytes came
+	inBody   bool
+	full     bool
+	open     bool
 }
 
 func newGetter(e *engine, i int) (*getter, error) {
-	fd, err := dial(e.spec, unix.SOCK_STREAM, false)
+	fd, err := dial(e.spec, unix.SOCK_STREAM)
 	if err != nil {
 		return nil, err
 	}
@@ -39,24 +39,35 @@ func newGetter(e *engine, i int) (*getter, error) {
 		return nil, err
 	}
 	one := fmt.Sprintf("GET /bytes?n=%d HTTP/1.1\r\nHost: %s\r\n\r\n", e.spec.Size, e.spec.Address)
-	return &getter{id: i, fd: fd, request: bytes.Repeat([]byte(one), e.spec.Depth), count: e.spec.Depth, open: true}, nil
+	return &getter{
+		queue: newQueue(i, e.spec.Depth), fd: fd, requests: bytes.Repeat([]byte(one), e.spec.Depth), each: len(one), open: true,
+	}, nil
 }
 
-func (g *getter) waits() bool { return g.sent > 0 }
-
 func (g *getter) next(e *engine) error {
-	g.sent, g.count, g.began = 0, 0, e.now()
+	g.due++
+	return g.ask(e)
+}
+
+// ask starts the requests that there is room for.
+func (g *getter) ask(e *engine) error {
+	n := g.room(e)
+	if n <= 0 {
+		return nil
+	}
+	g.start(e, n)
 	return g.flush()
 }
 
 func (g *getter) flush() error {
-	for g.sent < len(g.request) && !g.full {
-		p := g.request[g.sent:]
+	for want := g.started * int64(g.each); g.sent < want && !g.full; {
+		p := g.requests[g.sent%int64(g.each):]
+		p = p[:min(want-g.sent, int64(len(p)))]
 		n, err := transmit(g.fd, p)
 		if err != nil {
 			return errClosed(g.id, err)
 		}
-		g.sent += max(n, 0)
+		g.sent += int64(max(n, 0))
 		g.full = n < len(p)
 	}
 	return nil
@@ -119,17 +130,15 @@ func (g *getter) take(e *engine, p []byte) error {
 	return nil
 }
 
+// answered counts a whole answer.
 func (g *getter) answered(e *engine) error {
-	g.count++
-	e.answered(e.now(), g.began, 1)
-	if g.count < e.spec.Depth {
+	g.at = 0
+	if !g.waits() {
+		e.res.Bad += uint64(e.spec.Size) // nobody has asked
 		return nil
 	}
-	g.sent = 0
-	if e.stopping {
-		return nil
-	}
-	return g.next(e)
+	g.finish(e, e.now(), g.finished+1)
+	return g.ask(e)
 }
 
 // readHeader takes what belongs to a header from p, and returns the rest.
@@ -148,7 +157,7 @@ func (g *getter) readHeader(p []byte) (rest []byte, whole bool, err error) {
 	if err != nil {
 		return nil, false, errClosed(g.id, err)
 	}
-	g.header, g.inBody, g.at = g.header[:0], true, 0
+	g.header, g.inBody = g.header[:0], true
 	return rest, true, nil
 }
 
@@ -172,8 +181,7 @@ func (g *getter) end(e *engine) {
 		return
 	}
 	g.open = false
-	if g.sent > 0 {
-		e.res.Bad += uint64((e.spec.Depth-g.count)*e.spec.Size - g.at)
-	}
+	e.res.Bad += uint64((g.started-g.finished)*int64(e.spec.Size) - int64(g.at))
+	g.queue.end(e, g.finished)
 	unix.Close(g.fd)
 }

@@ -135,7 +135,7 @@ func TestTLS(t *testing.T) {
 		s := short(good)
 		s.Network, s.Mode, s.Duration = "tls", mode, 100*time.Millisecond
 		res, err := measureSome(t, s)
-		if err != nil || res.Requests == 0 || res.Bad != 0 || res.Latency.Count() != int64(res.Requests) {
+		if err != nil || res.Requests == 0 || res.Bad != 0 || res.Latency.Count() < int64(res.Requests) {
 			t.Errorf("%s: %+v, %v", mode, res, err)
 		}
 		s.Address = liar

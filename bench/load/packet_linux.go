@@ -14,26 +14,35 @@ import (
 const lostAfter = 200 * time.Millisecond
 
 // A packetClient is a socket that sends Depth datagrams, waits for the answers
-// and sends the next. What does not come back in time is lost, and counted.
+// and sends the next. In an open loop each datagram leaves when it is due, whatever
+// is in flight. What does not come back in time is lost, and counted.
 type packetClient struct {
-	id, fd int
-	base   uint32 // the number of the first datagram in flight
-	built  uint32 // how many are in flight, or to be
-	sent   uint32 // how many of them were sent
-	count  uint32 // how many of them were answered
-	known  []bool // which
-	began  int64
-	full   bool
-	out    []byte // all of a batch
-	open   bool
+	queue
+	fd    int
+	sent  int64
+	known []bool // which of those in flight were answered
+	full  bool
+	out   []byte // what is sent at once
+	open  bool
+}
+
+// window returns how many datagrams of one socket may be in flight: in an open loop
+// twice as many as come to be lost.
+func (s *Spec) window() int {
+	if s.Rate == 0 {
+		return s.Depth
+	}
+	return 64 + int(min(2*s.Rate*lostAfter.Seconds()/float64(s.Conns), 1<<16))
 }
 
 func newPacketClient(e *engine, i int) (*packetClient, error) {
-	fd, err := dial(e.spec, unix.SOCK_DGRAM, false)
+	fd, err := dial(e.spec, unix.SOCK_DGRAM)
 	if err != nil {
 		return nil, err
 	}
+	at := 1
 	if e.spec.Mode == Stream {
+		at = e.spec.Depth
 		err = os.NewSyscallError("UDP_SEGMENT", unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, e.spec.Size))
 		if err == nil {
 			err = os.NewSyscallError("UDP_GRO", unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1))
@@ -47,27 +56,30 @@ func newPacketClient(e *engine, i int) (*packetClient, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &packetClient{
-		id: i, fd: fd, known: make([]bool, e.spec.Depth), out: make([]byte, e.spec.Depth*e.spec.Size), open: true,
-	}, nil
+	n := e.spec.window()
+	return &packetClient{queue: newQueue(i, n), fd: fd, known: make([]bool, n), out: make([]byte, at*e.spec.Size), open: true}, nil
 }
 
-func (c *packetClient) waits() bool { return c.count < c.built }
-
-// next sends a batch.
 func (c *packetClient) next(e *engine) error {
-	c.base += c.built
-	c.built, c.sent, c.count, c.began = uint32(e.spec.Depth), 0, 0, e.now()
-	clear(c.known)
-	for i := range c.built {
-		c.fill(e, c.base+i, c.datagram(e, i))
+	c.due++
+	return c.ask(e)
+}
+
+// ask starts the datagrams that there is room for.
+func (c *packetClient) ask(e *engine) error {
+	n := c.room(e)
+	if n <= 0 {
+		return nil
 	}
+	for i := range n {
+		*c.answer(c.started + i) = false
+	}
+	c.start(e, n)
 	return c.flush(e)
 }
 
-func (c *packetClient) datagram(e *engine, i uint32) []byte {
-	return c.out[int(i)*e.spec.Size:][:e.spec.Size]
-}
+// answer returns whether datagram i of those in flight was answered.
+func (c *packetClient) answer(i int64) *bool { return &c.known[i%int64(len(c.known))] }
 
 // pos returns where in the pattern a datagram's bytes begin.
 func (c *packetClient) pos(e *engine, number uint32) uint64 {
@@ -82,12 +94,12 @@ func (c *packetClient) fill(e *engine, number uint32, p []byte) {
 }
 
 func (c *packetClient) flush(e *engine) error {
-	for c.sent < c.built && !c.full {
-		p, n := c.datagram(e, c.sent), uint32(1)
-		if e.spec.Mode == Stream {
-			p, n = c.out, c.built
+	for c.sent = max(c.sent, c.finished); c.sent < c.started && !c.full; {
+		n := len(c.out) / e.spec.Size
+		for i := range n {
+			c.fill(e, uint32(c.sent)+uint32(i), c.out[i*e.spec.Size:][:e.spec.Size])
 		}
-		took, err := transmit(c.fd, p)
+		took, err := transmit(c.fd, c.out)
 		if err != nil {
 			return errClosed(c.id, err) // ECONNREFUSED: nobody is there
 		}
@@ -95,7 +107,7 @@ func (c *packetClient) flush(e *engine) error {
 			c.full = true
 			return nil
 		}
-		c.sent += n
+		c.sent += int64(n)
 	}
 	return nil
 }
@@ -129,7 +141,7 @@ func (c *packetClient) read(e *engine, p []byte) error {
 	for first := true; first || len(p) > 0; first = false {
 		one := p[:min(len(p), e.spec.Size)]
 		p = p[len(one):]
-		if err := c.answer(e, one); err != nil {
+		if err := c.take(e, one); err != nil {
 			return err
 		}
 		if e.spec.Mode != Stream {
@@ -140,9 +152,9 @@ func (c *packetClient) read(e *engine, p []byte) error {
 	return nil
 }
 
-// answer takes one datagram.
-func (c *packetClient) answer(e *engine, p []byte) error {
-	number := c.base
+// take takes one datagram.
+func (c *packetClient) take(e *engine, p []byte) error {
+	number := uint32(c.finished)
 	if len(p) < e.spec.Size {
 		e.res.Bad += uint64(e.spec.Size - len(p))
 	}
@@ -151,40 +163,44 @@ func (c *packetClient) answer(e *engine, p []byte) error {
 		number, skip = binary.LittleEndian.Uint32(p), numberSize
 	}
 	e.res.Bad += e.pattern.wrong(p[skip:], c.pos(e, number)+uint64(skip))
-	i := number - c.base
-	if i >= c.built || c.known[i] {
+	i := c.finished + int64(number-uint32(c.finished))
+	if i >= c.started || *c.answer(i) {
 		return nil // it was lost, and comes late, or it comes twice
 	}
-	c.known[i] = true
-	c.count++
+	*c.answer(i) = true
 	if e.measuring {
 		e.res.Bytes += uint64(len(p))
 	}
-	e.answered(e.now(), c.began, 1)
-	if c.count == c.built && !e.stopping {
-		return c.next(e)
+	now := e.now()
+	c.sinceDue(e, now, i)
+	e.answered(now, c.startedAt(i), 1)
+	for c.waits() && *c.answer(c.finished) {
+		c.finished++
 	}
-	return nil
+	return c.ask(e)
 }
 
 // sweep gives up what is lost.
 func (c *packetClient) sweep(e *engine) error {
-	if c.count == c.built || e.now()-c.began < int64(lostAfter) {
-		return nil
-	}
-	if e.recording {
-		e.res.Lost += uint64(c.built - c.count)
-	}
-	if e.stopping {
-		c.count = c.built
-		return nil
-	}
-	return c.next(e)
+	c.giveUp(e, e.now()-int64(lostAfter))
+	return c.ask(e)
 }
 
-func (c *packetClient) end(*engine) {
-	if c.open {
-		c.open = false
-		unix.Close(c.fd)
+// giveUp counts what was started until then, and has no answer, as lost.
+func (c *packetClient) giveUp(e *engine, until int64) {
+	for ; c.waits() && (*c.answer(c.finished) || c.startedAt(c.finished) <= until); c.finished++ {
+		if !*c.answer(c.finished) && e.recording {
+			e.res.Lost++
+		}
 	}
+}
+
+func (c *packetClient) end(e *engine) {
+	if !c.open {
+		return
+	}
+	c.open = false
+	c.giveUp(e, e.now())
+	c.queue.end(e, c.finished)
+	unix.Close(c.fd)
 }

@@ -82,14 +82,6 @@ func converse(in io.Reader, out io.Writer) int {
 	return 0
 }
 
-// run makes the load.
-func run(spec *Spec, t *talk) (*Result, error) {
-	if spec.Network == "tls" {
-		return runTLS(spec, t)
-	}
-	return runRaw(spec, t)
-}
-
 // errClosed is the end of a connection that the server closed.
 func errClosed(conn int, cause error) error {
 	if cause == nil {

@@ -4,6 +4,6 @@ package load
 
 import "errors"
 
-func runRaw(*Spec, *talk) (*Result, error) {
+func run(*Spec, *talk) (*Result, error) {
 	return nil, errors.New("load: needs Linux: it runs on epoll(7)")
 }

@@ -77,17 +77,30 @@ func (s *Spec) Check() error {
 	case s.Mode == Stream && (s.Depth > maxSegments || s.Depth*s.Size > maxDatagram):
 		return fmt.Errorf("load: %d segments of %d bytes at once, want at most %d and %d bytes in all",
 			s.Depth, s.Size, maxSegments, maxDatagram)
-	case (s.Mode == Connect || s.Mode == Handshake) && s.Size > chunk/4:
+	case s.calls() && s.Size > chunk/4:
 		return fmt.Errorf("load: %d bytes on each connection, want at most %d", s.Size, chunk/4)
+	case s.calls() && s.Depth > 1:
+		return fmt.Errorf("load: %d requests in flight, want 1: each connection asks once", s.Depth)
+	case s.Mode == Echo && s.Network == "udp" && s.Rate > 0 && s.Size < numberSize:
+		return fmt.Errorf("load: an open loop of datagrams of %d bytes: they are too small for a number, want %d or more",
+			s.Size, numberSize)
+	case s.Mode == Echo && s.Network == "udp" && s.Rate > 0 && s.Depth > 1:
+		return fmt.Errorf("load: %d datagrams in flight, want 1: in an open loop each leaves when it is due, whatever is in flight",
+			s.Depth)
 	}
 	return s.checkMode()
 }
 
+// calls reports whether each connection asks once.
+func (s *Spec) calls() bool { return s.Mode == Connect || s.Mode == Handshake }
+
 func (s *Spec) checkMode() error {
 	stream := s.Network == "tcp" || s.Network == "unix"
 	switch {
-	case s.Rate > 0 && !(stream && s.Mode == Echo):
-		return fmt.Errorf("load: an open loop of %s over %s, want %s over tcp or unix", s.Mode, s.Network, Echo)
+	case s.Rate > 0 && s.Mode == Idle:
+		return fmt.Errorf("load: connections that are idle ask for nothing: want no rate")
+	case s.Rate > 0 && s.Mode == Stream:
+		return fmt.Errorf("load: an open loop of datagrams that leave together: want no rate, or one of single datagrams")
 	case s.Mode == Echo && (stream || s.Network == "tls" || s.Network == "udp"),
 		(s.Mode == Slow || s.Mode == Idle) && stream,
 		s.Mode == Connect && s.Network == "tcp",
@@ -112,5 +125,6 @@ type Result struct {
 	// Latency is counted from the sending of a request, in ns. Corrected is there
 	// in an open loop: it counts from when the request was due, and has the
 	// requests that were never answered, with the age that they had at the end.
+	// Datagrams that were lost are in neither.
 	Latency, Corrected *result.Histogram
 }

@@ -83,15 +83,11 @@ func sockaddr(spec *Spec) (family int, sa unix.Sockaddr, err error) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}, nil
 }
 
-// dial returns a connected socket that never waits. The connecting itself does,
-// unless nowait is set: then it may still be under way.
-func dial(spec *Spec, kind int, nowait bool) (int, error) {
+// dial returns a connected socket that never waits. The connecting itself does.
+func dial(spec *Spec, kind int) (int, error) {
 	family, sa, err := sockaddr(spec)
 	if err != nil {
 		return -1, err
-	}
-	if nowait {
-		kind |= unix.SOCK_NONBLOCK
 	}
 	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -101,10 +97,10 @@ func dial(spec *Spec, kind int, nowait bool) (int, error) {
 	if err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err == nil { // of connect(2), too
 		err = connect(fd, sa, time.Now().Add(spec.patience()))
 	}
-	if err == nil || nowait && err == unix.EINPROGRESS {
+	if err == nil {
 		err = unix.SetNonblock(fd, true)
 	}
-	if err == nil && spec.Network == "tcp" {
+	if err == nil && (spec.Network == "tcp" || spec.Network == "tls") {
 		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	if err != nil {

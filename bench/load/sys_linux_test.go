@@ -27,7 +27,7 @@ func TestDialThroughSignals(t *testing.T) {
 				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
 				tid <- unix.Gettid()
-				fd, err := dial(spec, unix.SOCK_STREAM, false)
+				fd, err := dial(spec, unix.SOCK_STREAM)
 				if err == nil {
 					err = unix.Close(fd)
 				}
@@ -85,7 +85,7 @@ func fullListener(t *testing.T, spec *Spec) int {
 	case *unix.SockaddrUnix:
 		spec.Address = a.Name
 	}
-	first, err := dial(spec, unix.SOCK_STREAM, false)
+	first, err := dial(spec, unix.SOCK_STREAM)
 	if err != nil {
 		t.Fatal(err)
 	}
