@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"mobius/bench/result"
@@ -15,11 +16,15 @@ import (
 // Text writes a report in Go's benchmark format, for benchstat: a line for each
 // sample that has figures, named /peer=NAME/conns=N/size=N/depth=N.
 // See https://go.dev/design/14313-benchmark-format.
+//
+// benchstat puts runs into tables of their own that differ in a line of the
+// configuration: so there is only the machine in it. What runs that are compared differ in
+// stands in comments.
 func Text(w io.Writer, r *result.Report) error {
 	b := bufio.NewWriter(w)
 	for _, line := range [][2]string{
-		{"goos", built("GOOS")}, {"goarch", built("GOARCH")}, {"cpu", r.Machine.CPU}, {"kernel", r.Machine.Kernel}, {"commit", r.Commit},
-		{"go", r.Go}, {"flags", r.Flags},
+		{"goos", built("GOOS")}, {"goarch", built("GOARCH")}, {"cpu", r.Machine.CPU}, {"kernel", r.Machine.Kernel},
+		{"# commit", r.Commit}, {"# go", r.Go}, {"# flags", r.Flags}, {"# started", r.Started.UTC().Format(time.RFC3339)},
 	} {
 		if value := strings.Join(strings.Fields(line[1]), " "); value != "" {
 			fmt.Fprintf(b, "%s: %s\n", line[0], value)

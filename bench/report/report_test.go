@@ -174,12 +174,42 @@ func TestBenchmarkText(t *testing.T) {
 					t.Errorf("value %q %q", f[i], f[i+1])
 				}
 			}
+		case strings.HasPrefix(line, "# "):
 		case !config.MatchString(line):
 			t.Errorf("line %q", line)
 		}
 	}
 	if lines != 6 {
 		t.Errorf("%d results, want one for each of 6 rounds", lines)
+	}
+}
+
+// What two runs that are to be compared differ in is no configuration: benchstat would put
+// each run in a table of its own.
+func TestBenchmarkTextOfRunsThatDiffer(t *testing.T) {
+	config := func(change func(*result.Report)) (out string) {
+		r := reportOf(echo(50, peerOf("a", steady(1000)...)))
+		change(r)
+		var b bytes.Buffer
+		if err := Text(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if line[0] >= 'a' && line[0] <= 'z' {
+				out += line
+			}
+		}
+		return out
+	}
+	first := config(func(r *result.Report) { r.Flags, r.Commit = "--out old", "1" })
+	second := config(func(r *result.Report) {
+		r.Flags, r.Commit, r.Go, r.Started = "--out new", "2", "go9", time.Unix(0, 0)
+	})
+	if first != second || !strings.Contains(first, "cpu: ") {
+		t.Errorf("%s, and\n%s", first, second)
+	}
+	if other := config(func(r *result.Report) { r.Machine.CPU = "another" }); other == first {
+		t.Error("another machine shows nowhere")
 	}
 }
 

@@ -7,6 +7,8 @@ func reportAreas() []area {
 		{"bench-report", `^Test`, []mutant{
 			{"any difference is shown", "bench/report/compare.go",
 				"case ratio.Low <= 1 && ratio.High >= 1:", "case ratio.Low <= 1 && ratio.High >= 2:"},
+			{"benchstat cannot hold two runs against each other", "bench/report/benchfmt.go",
+				`"# flags"`, `"flags"`},
 			{"few rounds show a difference", "bench/report/compare.go",
 				"	case !enough:", "	case false && enough:"},
 			{"less is better of everything", "bench/report/compare.go",
