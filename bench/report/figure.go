@@ -42,6 +42,7 @@ func Figures() []Figure {
 		{"p99", "p99-ns", false, quantile(0.99)},
 		{"p99.9", "p99.9-ns", false, quantile(0.999)},
 		{"p99.99", "p99.99-ns", false, quantile(0.9999)},
+		{"datagrams lost", "lost/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.Lost, s) }},
 		{"mallocs", "mallocs/req", false, func(_ *result.Case, s *result.Sample) (float64, bool) { return each(s.Mallocs, s) }},
 		{"collections/s", "gcs/s", false, func(_ *result.Case, s *result.Sample) (float64, bool) {
 			if s.GCs == nil || s.Elapsed <= 0 {

@@ -11,14 +11,14 @@ import (
 // full returns a sample whose figures are all different, in an open loop.
 func full() result.Sample {
 	user, system := 3*time.Millisecond, 4*time.Millisecond
-	mallocs, switches, preempted, collections := uint64(500), uint64(250), uint64(125), uint64(6)
+	mallocs, switches, preempted, collections, lost := uint64(500), uint64(250), uint64(125), uint64(6), uint64(50)
 	descriptors, resident := int64(100), int64(120_000)
 	sent, due := result.NewHistogram(), result.NewHistogram()
 	sent.Record(time.Microsecond, 1000)
 	due.Record(time.Second, 1000)
 	return result.Sample{
 		Round: 1, Requests: 1000, Elapsed: 2 * time.Second, User: &user, System: &system, Mallocs: &mallocs, VoluntarySwitches: &switches,
-		InvoluntarySwitches: &preempted, GCs: &collections,
+		InvoluntarySwitches: &preempted, GCs: &collections, Lost: &lost,
 		AddedDescriptors: &descriptors, AddedResident: &resident, Latency: sent, Corrected: due,
 	}
 }
@@ -29,7 +29,7 @@ func TestFigures(t *testing.T) {
 	c := echo(50)
 	want := map[string]float64{
 		"cpu-ns/req": 7000, "user-ns/req": 3000, "sys-ns/req": 4000, "req/s": 500, "mallocs/req": 0.5, "switches/req": 0.25,
-		"preempted/req": 0.125, "gcs/s": 3,
+		"preempted/req": 0.125, "gcs/s": 3, "lost/req": 0.05,
 		"fds/conn": 2, "B/conn": 2400, "p50-ns": 1e9, "p99-ns": 1e9, "p99.9-ns": 1e9, "p99.99-ns": 1e9,
 	}
 	s, none, failed := full(), result.Sample{Round: 1, Requests: 10}, full()

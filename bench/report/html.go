@@ -87,11 +87,7 @@ type profileView struct {
 }
 
 func viewCase(c *result.Case, i int, page Page) caseView {
-	v := caseView{ID: fmt.Sprintf("case%d", i+1), Name: CaseName(c), Idle: strings.HasSuffix(c.Workload, "idle")}
-	v.About = fmt.Sprintf("%d connections, %d bytes, %d in flight", c.Conns, c.Size, c.Depth)
-	if c.Rate > 0 {
-		v.About += fmt.Sprintf(", %.0f requests due per second; latencies count from when they were due", c.Rate)
-	}
+	v := caseView{ID: fmt.Sprintf("case%d", i+1), Name: CaseName(c), About: c.About(), Idle: strings.HasSuffix(c.Workload, "idle")}
 	var curves []curve
 	for j := range c.Peers {
 		p := &c.Peers[j]

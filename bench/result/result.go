@@ -3,7 +3,11 @@
 // that could not be had is missing, and never 0.
 package result
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
 // Version is that of the data's form. A reader refuses a newer one.
 const Version = 1
@@ -44,6 +48,28 @@ type Case struct {
 	Depth    int     `json:"depth"`          // requests in flight on a connection
 	Rate     float64 `json:"rate,omitempty"` // requests per second in all, of an open loop
 	Peers    []Peer  `json:"peers"`
+}
+
+// About says in words what is asked.
+func (c *Case) About() string {
+	count := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	text := count(c.Conns, "connection") + ", " + count(c.Size, "byte")
+	switch {
+	case c.Rate > 0 && c.Workload == "udp": // sent when they are due, whatever is in flight
+	case c.Rate > 0:
+		text += fmt.Sprintf(", at most %d in flight on each", c.Depth)
+	default:
+		text += fmt.Sprintf(", %d in flight", c.Depth)
+	}
+	if c.Rate > 0 {
+		text += ", " + strconv.FormatFloat(c.Rate, 'f', -1, 64) + " requests due per second; latencies count from when they were due"
+	}
+	return text
 }
 
 // A Peer is a server in one case.

@@ -100,6 +100,24 @@ func TestMissingFigures(t *testing.T) {
 	}
 }
 
+func TestAbout(t *testing.T) {
+	for want, c := range map[string]Case{
+		"1 connection, 1 byte, 16 in flight":    {Workload: "echo", Conns: 1, Size: 1, Depth: 16},
+		"50 connections, 64 bytes, 1 in flight": {Workload: "udp", Conns: 50, Size: 64, Depth: 1},
+		"2 connections, 64 bytes, at most 4 in flight on each, 2.5 requests due per second; latencies count from when they were due": {
+			Workload: "tls", Conns: 2, Size: 64, Depth: 4, Rate: 2.5,
+		},
+		// A datagram leaves when it is due, whatever is in flight.
+		"2 connections, 64 bytes, 100 requests due per second; latencies count from when they were due": {
+			Workload: "udp", Conns: 2, Size: 64, Depth: 1, Rate: 100,
+		},
+	} {
+		if got := c.About(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func ExampleMedianOf() {
 	m, _ := MedianOf([]float64{1.01, 1.02, 0.99, 1.00, 1.05, 1.03, 1.00, 1.01, 0.98})
 	fmt.Printf("%.2f [%.2f, %.2f]\n", m.Value, m.Low, m.High)

@@ -26,11 +26,7 @@ func printReport(w io.Writer, r *result.Report, against string) {
 }
 
 func printCase(w io.Writer, c *result.Case, against string) {
-	fmt.Fprintf(w, "\n%s: %d connections, %d bytes, %d in flight", c.Workload, c.Conns, c.Size, c.Depth)
-	if c.Rate > 0 {
-		fmt.Fprintf(w, ", %.0f due per second (latency from when it was due)", c.Rate)
-	}
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "\n%s: %s\n", c.Workload, c.About())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns := []string{
 		"", "µs/request", "interval", "÷ " + against, "interval", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "p99.99 µs",
