@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"mobius/bench/csource"
+	"mobius/bench/load"
 )
 
 // Builtin returns the peers that the harness knows. Some need programs that may
@@ -34,8 +36,26 @@ func mobiusPeers() []Peer {
 			})
 		}
 	}
-	return out
+	return append(out, directPeer("uring-direct", 1), directPeer("uring-direct-all", 0))
 }
+
+// directPeer is one whose sockets are in the tables of its loops' rings, without descriptors.
+func directPeer(name string, loops int) Peer {
+	return Peer{
+		Name: name, Backend: "uring", Loops: loops, Control: true, Kinds: []string{KindEcho, KindUnix, KindProxy},
+		Command: func(at Place) ([]string, error) {
+			places := uint64(directPlaces)
+			if limit := descriptorLimit(); limit > 0 {
+				places = min(places, limit) // the kernel's bound of a ring's table
+			}
+			return append(mobiusCommand(at, "uring"), "--direct", strconv.FormatUint(places, 10)), nil
+		},
+	}
+}
+
+// directPlaces is how many sockets each of its loops can have: two for each connection of a
+// proxy.
+const directPlaces = 2 * load.MaxConns
 
 // mobiusCommand runs the program as its users do.
 func mobiusCommand(at Place, backend string) []string {

@@ -51,7 +51,7 @@ func nginx(at Place) ([]string, error) {
 master_process off;
 pid %s/nginx-%s.pid;
 error_log stderr crit;
-events { worker_connections 16384; }
+events { worker_connections 65536; }
 stream {
 	access_log off;
 	server {

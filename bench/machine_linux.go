@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -133,11 +134,21 @@ func disturbance(from, to *machineLoad, ours time.Duration, cpus int) string {
 	return strings.Join(out, ", ")
 }
 
+// raiseDescriptors lets this process and those that it starts have as many descriptors as
+// they may have at all. (Go's own start does so too, but not for what it starts.)
+func raiseDescriptors() {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
+		l.Cur = l.Max
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
+	}
+}
+
 // descriptorLimit returns how many descriptors a process may have.
 func descriptorLimit() uint64 {
-	var l unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
-	return l.Cur
+	return l.Max
 }

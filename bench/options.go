@@ -70,8 +70,22 @@ func (o Options) Check() error {
 	if err := o.complete(); err != nil {
 		return err
 	}
-	_, err := o.peers()
-	return err
+	peers, err := o.peers()
+	if err != nil {
+		return err
+	}
+	served := false
+	for i, c := range o.Cases {
+		w, _ := findWorkload(c.Workload)
+		served = served || slices.ContainsFunc(peers, func(p Peer) bool { return p.Serves(w.Kind) })
+		if slices.Contains(o.Cases[:i], c) {
+			return fmt.Errorf("bench: case %s is asked for twice", c)
+		}
+	}
+	if !served {
+		return fmt.Errorf("bench: %s can serve none of the cases; --list says who can", strings.Join(o.Names(), ", "))
+	}
+	return nil
 }
 
 // Names returns the names of the peers that are asked for, of options that pass Check.
@@ -104,11 +118,11 @@ func (o *Options) complete() error {
 	case o.Rounds < 1 || o.Rounds > MaxRounds:
 		return fmt.Errorf("bench: %d rounds, want 1 to %d", o.Rounds, MaxRounds)
 	case o.Duration < 0 || o.Duration > MaxDuration || o.Warmup < 0 || o.Warmup > MaxDuration:
-		return fmt.Errorf("bench: samples of %v after %v, want at most %v", o.Duration, o.Warmup, MaxDuration)
+		return fmt.Errorf("bench: samples of %v after %v, want more than 0 and at most %v", o.Duration, o.Warmup, MaxDuration)
 	case o.Budget < 0 || o.Start < 0:
 		return fmt.Errorf("bench: a budget of %v and %v for a start, want 0 or more", o.Budget, o.Start)
 	case o.Profiles && o.Out == "":
-		return fmt.Errorf("bench: profiles need a directory")
+		return fmt.Errorf("bench: profiles need a directory (--out)")
 	}
 	for _, c := range o.Cases {
 		w, ok := findWorkload(c.Workload)
@@ -134,7 +148,10 @@ func (o *Options) peers() ([]Peer, error) {
 		return all, nil
 	}
 	var out []Peer
-	for _, name := range o.Peers {
+	for k, name := range o.Peers {
+		if slices.Contains(o.Peers[:k], name) {
+			return nil, fmt.Errorf("bench: peer %q is asked for twice", name)
+		}
 		i := slices.IndexFunc(all, func(p Peer) bool { return p.Name == name })
 		if i < 0 {
 			var names []string

@@ -155,20 +155,27 @@ func TestStreamModuleOfNginx(t *testing.T) {
 	check(dynamic, "load_module "+file+";\n", "")
 }
 
-// A case that the limit of descriptors cannot hold says so before it fails.
+// A case that the limit of descriptors cannot hold says so before it fails, and what would fit.
 func TestFewDescriptors(t *testing.T) {
 	for _, test := range []struct {
 		text  string
 		limit uint64
-		want  bool
+		want  string
 	}{
-		{"echo:1000", 1001, false}, {"echo:1000", 1000, true}, {"proxy:1000", 2001, false}, {"proxy:1000", 2000, true},
-		{"udp:1000", 100, false}, {"proxy:1000", 0, false},
+		{"echo:1000", 1050, ""}, {"echo:1000", 1049, "up to 999 connections fit; more need a higher hard limit"},
+		{"proxy:1000", 2050, ""}, {"proxy:1000", 2049, "up to 999 connections fit (768 through mobius proxy"},
+		{"proxy:1000", 2000, "937 fit with the peer uring-direct"}, {"proxy:1000", 1049, "up to 499 connections fit"},
+		{"udp:1000", 1050, ""}, {"udp:1000", 1049, "up to 999 connections fit"}, {"proxy:1000", 0, ""}, {"echo:1000", 20, "up to 0"},
 	} {
 		c, err := ParseCase(test.text)
 		w, _ := findWorkload(c.Workload)
-		if got := fewDescriptors(c, w.Kind, test.limit); err != nil || (got != "") != test.want {
-			t.Errorf("%s with %d: %q, %v", test.text, test.limit, got, err)
+		got := fewDescriptors(c, w.Kind, test.limit)
+		if err != nil || (got != "") != (test.want != "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s with %d: %q, %v, want %q", test.text, test.limit, got, err, test.want)
 		}
+	}
+	c, _ := ParseCase("proxy:1000")
+	if got := fewDescriptors(c, KindProxy, 1060); strings.Contains(got, "uring-direct") {
+		t.Errorf("two tables have too few places, and: %s", got)
 	}
 }

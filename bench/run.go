@@ -107,6 +107,7 @@ func (r *runner) open(ctx context.Context) (err error) {
 		}
 		r.self = []string{exe}
 	}
+	raiseDescriptors()
 	r.cpus = max(len(processors()), 1)
 	if !r.o.NoPin {
 		r.servers, r.loads = divide(processors())
@@ -184,20 +185,35 @@ func (r *runner) prepare(ctx context.Context) error {
 	return nil
 }
 
+// spareDescriptors is how many a process needs beside those of its connections.
+const spareDescriptors = 50
+
 // fewDescriptors says that a case needs more descriptors than a process may have, 0 if
-// that is not known. A proxy has two for each connection.
+// that is not known, and what can be done. The load, a proxy's upstream and the server are
+// processes of their own, each with that limit. A proxy has two for each connection.
 func fewDescriptors(c Case, kind string, limit uint64) string {
-	need := uint64(c.Conns)
-	switch kind {
-	case KindUDP:
-		return "" // one socket serves them all
-	case KindProxy:
-		need *= 2
+	if kind == KindUDP && limit > spareDescriptors && limit-spareDescriptors < uint64(c.Conns) {
+		kind = KindEcho // one socket serves them all, but the load has one for each
 	}
-	if limit == 0 || need < limit {
+	if kind == KindUDP || limit == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s needs more than %d descriptors, and a process may have %d here: raise the limit (ulimit -n)", c, need, limit)
+	each, whose := uint64(1), "the load and the server each have one"
+	if kind == KindProxy {
+		each, whose = 2, "a proxy has two"
+	}
+	room := (limit - min(spareDescriptors, limit)) / each
+	if uint64(c.Conns) <= room {
+		return ""
+	}
+	text := fmt.Sprintf("%s: %s for each connection, and a process may have %d descriptors here: up to %d connections fit "+
+		"(%d through mobius proxy, which takes three quarters)", c, whose, limit, room, limit*3/4/each)
+	if kind != KindProxy {
+		text, _, _ = strings.Cut(text, " (")
+	} else if fit := limit * 15 / 32; uint64(c.Conns) <= 2*fit { // a sixteenth of a ring's table is for connecting
+		text += fmt.Sprintf("; %d fit with the peer uring-direct, and twice as many with uring-direct-all", fit)
+	}
+	return text + "; more need a higher hard limit (ulimit -Hn, which root can raise)"
 }
 
 // describe returns a peer of the report, with why it is missing if it is.

@@ -342,6 +342,14 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// Servers may have as many descriptors as there may be, whatever the shell has left of them.
+func TestServersMayHaveAllDescriptors(t *testing.T) {
+	text, _ := exec.Command("/bin/sh", "-c", "ulimit -Sn 100; exec "+os.Args[0]+" test-server limits").Output()
+	if got := strings.Fields(string(text)); len(got) != 2 || got[0] != got[1] {
+		t.Errorf("the limits are %q, want the hard one twice", got)
+	}
+}
+
 // The servers of a program that is killed end with it.
 func TestServersEndWithTheHarness(t *testing.T) {
 	leavesNothing(t)

@@ -49,6 +49,9 @@ func (t *take) run(ctx context.Context) error {
 	}
 	spec := t.c.spec(&t.workload)
 	spec.Address, spec.Warmup, spec.Duration = s.at.Address, t.r.o.Warmup, t.r.o.Duration
+	if t.profile != "" {
+		spec.Duration = max(spec.Duration, profileTime)
+	}
 	p, c, err := t.r.startLoad(spec)
 	if err != nil {
 		return err
@@ -66,6 +69,9 @@ func (t *take) run(ctx context.Context) error {
 	}
 	return err
 }
+
+// profileTime is the least that a profile takes: there are 100 samples in a second.
+const profileTime = time.Second
 
 // blameTime is how long after a load's failure the end of its server counts as
 // the reason for it.

@@ -70,6 +70,11 @@ func testServer(what string, args []string) error {
 			}
 		}
 		return err
+	case "limits": // says how many descriptors what it starts may have
+		raiseDescriptors()
+		cmd := exec.Command("/bin/sh", "-c", "ulimit -Sn; ulimit -Hn")
+		cmd.Stdout = os.Stdout
+		return cmd.Run()
 	case "burns": // as many milliseconds of processor time as asked for, half of it in a child, and says so
 		n, err := strconv.Atoi(args[0])
 		if err != nil {

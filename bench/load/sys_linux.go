@@ -3,6 +3,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -105,7 +106,7 @@ func dial(spec *Spec, kind int) (int, error) {
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, os.NewSyscallError("connect", err)
+		return -1, err
 	}
 	return fd, nil
 }
@@ -114,9 +115,11 @@ func dial(spec *Spec, kind int) (int, error) {
 // (signal(7)): asked again, Linux goes on waiting for the same connection.
 func connect(fd int, sa unix.Sockaddr, until time.Time) error {
 	for {
-		err := unix.Connect(fd, sa)
-		if err != unix.EINTR || time.Now().After(until) {
-			return err
+		switch err := unix.Connect(fd, sa); {
+		case err == unix.EINPROGRESS || err == unix.EAGAIN: // what a time limit ends with, of TCP and of unix
+			return errors.New("it was not accepted in time")
+		case err != unix.EINTR || time.Now().After(until):
+			return os.NewSyscallError("connect", err)
 		}
 	}
 }

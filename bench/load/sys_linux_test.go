@@ -102,3 +102,18 @@ func accept(t *testing.T, l int) {
 	}
 	unix.Close(fd)
 }
+
+// Who is never accepted is told so, in words.
+func TestDialThatIsNotAccepted(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		spec := &Spec{Network: network, Patience: 50 * time.Millisecond}
+		fullListener(t, spec)
+		fd, err := dial(spec, unix.SOCK_STREAM)
+		if err == nil {
+			unix.Close(fd)
+		}
+		if err == nil || err.Error() != "it was not accepted in time" {
+			t.Errorf("%s: %v", network, err)
+		}
+	}
+}

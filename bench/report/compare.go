@@ -77,6 +77,20 @@ func Compare(old, now *result.Report) *Comparison {
 	return out
 }
 
+// Summary says in a sentence what it comes to.
+func (c *Comparison) Summary() string {
+	n := map[Verdict]int{}
+	for _, d := range c.Deltas {
+		n[d.Verdict]++
+	}
+	text := fmt.Sprintf("Of %d figures %d are better and %d are worse; of %d no difference is shown",
+		len(c.Deltas), n[Better], n[Worse], n[Same])
+	if n[TooFew] > 0 {
+		text += fmt.Sprintf(", of %d there are too few rounds", n[TooFew])
+	}
+	return text + "."
+}
+
 func pinning(m *result.Machine) string {
 	if len(m.Servers) == 0 {
 		return "none"

@@ -238,9 +238,8 @@ func merged(p *result.Peer) *result.Histogram {
 // A comparisonView is the comparison on the page.
 type comparisonView struct {
 	*Comparison
-	Started string
-	Commit  string
-	Rows    []deltaView
+	Started, Commit, Summary string
+	Shown, Rest              []deltaView // figures that differ, and those of which that is not shown
 }
 
 type deltaView struct{ Case, Peer, Figure, Old, New, Change, Interval, Mark, Class string }
@@ -255,11 +254,17 @@ func viewComparison(old, now *result.Report) *comparisonView {
 		case Worse:
 			mark, class = "✗ ", "worse"
 		}
-		v.Rows = append(v.Rows, deltaView{
+		row := deltaView{
 			d.Case, d.Peer, d.Figure.Name, show(d.Figure.Unit, d.Old.Value), show(d.Figure.Unit, d.New.Value), percent(d.Ratio.Value),
 			percent(d.Ratio.Low) + " – " + percent(d.Ratio.High), mark + string(d.Verdict), class,
-		})
+		}
+		if class == "same" {
+			v.Rest = append(v.Rest, row)
+		} else {
+			v.Shown = append(v.Shown, row)
+		}
 	}
+	v.Summary = v.Comparison.Summary()
 	return v
 }
 

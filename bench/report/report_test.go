@@ -139,6 +139,26 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// What differs stands there at once, and all the rest is behind a line that says how much it is.
+func TestComparisonOnThePage(t *testing.T) {
+	old, now := reportOf(echo(50, peerOf("a", steady(1000)...))), reportOf(echo(50, peerOf("a", steady(2000)...)))
+	v := viewComparison(old, now)
+	if len(v.Shown) != 3 || v.Shown[0].Figure != "CPU/request" || v.Shown[0].Class != "worse" || len(v.Rest) != len(v.Deltas)-3 {
+		t.Errorf("%+v, and %d of %d more", v.Shown, len(v.Rest), len(v.Deltas))
+	}
+	if want := "Of 6 figures 0 are better and 3 are worse; of 3 no difference"; !strings.Contains(v.Summary, want) {
+		t.Errorf("%q, want %q", v.Summary, want)
+	}
+	var b bytes.Buffer
+	if err := HTML(&b, now, Page{Old: old}); err != nil {
+		t.Fatal(err)
+	}
+	shown, rest, ok := strings.Cut(b.String(), "<summary>Figures of which no difference is shown: 3</summary>")
+	if !ok || !strings.Contains(shown, "✗ worse") || !strings.Contains(rest, ">requests/s</td>") {
+		t.Error("the page does not show it so")
+	}
+}
+
 func TestBenchmarkText(t *testing.T) {
 	c := echo(50, peerOf("a b/c=d\n"+hostile, steady(1000)...), result.Peer{Name: "none", Rounds: []result.Sample{{Round: 1, Error: "x"}}})
 	c.Rate = 20000

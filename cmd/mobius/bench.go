@@ -81,7 +81,9 @@ func (f *benchFlags) options(args []string) (o bench.Options, err error) {
 		o.Extra = append(o.Extra, p)
 	}
 	if f.peers != "" {
-		o.Peers = strings.FieldsFunc(f.peers, func(r rune) bool { return r == ',' || r == ' ' })
+		if o.Peers = strings.FieldsFunc(f.peers, func(r rune) bool { return r == ',' || r == ' ' }); len(o.Peers) == 0 {
+			return o, usagef("--peers %q: no names, want some of those that --list names", f.peers)
+		}
 	}
 	if f.rounds != 0 {
 		o.Rounds = f.rounds
@@ -140,7 +142,7 @@ func runBench(args []string, out, log io.Writer) error {
 		}
 	}
 	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil {
+		if err := writable(f.out); err != nil {
 			return usagef("--out %q: %w", f.out, err)
 		}
 	}
@@ -171,7 +173,47 @@ func (f *benchFlags) measure(o bench.Options, old *result.Report, out, log io.Wr
 	if f.out != "" {
 		err = errors.Join(err, writeReports(f.out, r, old, f.against))
 	}
-	return errors.Join(err, wrongBytes(r))
+	return errors.Join(err, wrongBytes(r), nothingOf(r, f.asked(o)))
+}
+
+// writable makes a directory, and finds out before anything is measured whether files can be
+// written there.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".mobius-bench-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// asked returns the peers that were asked for by name.
+func (f *benchFlags) asked(o bench.Options) (names []string) {
+	if f.peers != "" {
+		names = o.Peers
+	}
+	for _, p := range o.Extra {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// nothingOf is an error if a peer that was asked for has failed in all rounds of a case.
+func nothingOf(r *result.Report, asked []string) error {
+	var out []error
+	for i := range r.Cases {
+		c := &r.Cases[i]
+		for j := range c.Peers {
+			p := &c.Peers[j]
+			worked := slices.ContainsFunc(p.Rounds, func(s result.Sample) bool { return s.Error == "" })
+			if len(p.Rounds) > 0 && !worked && slices.Contains(asked, p.Name) {
+				out = append(out, fmt.Errorf("%s has failed in all rounds of %s: %s", p.Name, report.CaseName(c), p.Rounds[0].Error))
+			}
+		}
+	}
+	return errors.Join(out...)
 }
 
 // wrongBytes is an error if a peer has answered other bytes than it was to.

@@ -74,6 +74,19 @@ func TestBenchOfAPeerOfOnesOwn(t *testing.T) {
 	}
 }
 
+// Who was asked for and fails in all rounds is the end of a run in bad order, though others have figures.
+func TestBenchOfAPeerThatFails(t *testing.T) {
+	args := []string{"bench", "--case", "echo:2", "--peers", "net", "--peer", "mine=false PORT", "--rounds", "1", "--time", "30ms"}
+	status, out, errs := call(t, args...)
+	const want = "mine has failed in all rounds of echo:2,64,1: the program has ended (exit status 1)"
+	if status != exitFailed || !strings.Contains(errs, want) {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	if !strings.Contains(out, "1 rounds FAILED") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestBenchProfiles(t *testing.T) {
 	_, r := benchNow(t, "--case", "echo:2", "--peers", backends(t)[0], "--profiles")
 	p := &r.Cases[0].Peers[0]
@@ -110,6 +123,12 @@ func TestBenchBadInput(t *testing.T) {
 		{"rounds", []string{"bench", "--rounds", "-1"}},
 		{"profiles need a directory", []string{"bench", "--profiles"}},
 		{"unexpected argument", []string{"bench", "now"}},
+		{"no names", []string{"bench", "--peers", " ,"}},
+		{`peer "net" is asked for twice`, []string{"bench", "--peers", "net,epoll,net"}},
+		{"echo:50,64,1 is asked for twice", []string{"bench", "--case", "echo", "--case", "echo:50"}},
+		{"nginx, haproxy can serve none of the cases", []string{"bench", "--case", "echo", "--peers", "nginx,haproxy"}},
+		{"want more than 0", []string{"bench", "--time", "-1s"}},
+		{"--out", []string{"bench", "--out", "/proc/self"}},
 		{`"nobody" is not measured, want one of uring, epoll`, []string{"bench", "--peers", "uring,epoll", "--against", "nobody"}},
 	})
 }

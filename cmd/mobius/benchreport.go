@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"mobius/bench"
 	"mobius/bench/report"
 	"mobius/bench/result"
 )
@@ -34,6 +35,7 @@ func printComparison(w io.Writer, old, now *result.Report) {
 		fmt.Fprintf(w, "  %-18s %-12s %-16s × %.3f  [%.3f, %.3f]  %s\n",
 			d.Case, d.Peer, d.Figure.Name, d.Ratio.Value, d.Ratio.Low, d.Ratio.High, d.Verdict)
 	}
+	fmt.Fprintln(w, c.Summary())
 	for _, text := range c.Only {
 		fmt.Fprintln(w, "note:", text)
 	}
@@ -50,6 +52,11 @@ func findProfile(name, dir string) (string, error) {
 		return "", usagef("--pprof %q: no such file, and no run to look for it as a case: %w; want FILE, or CASE[/PEER] and --out DIR",
 			name, err)
 	}
+	wanted := name
+	text, peer, _ := strings.Cut(name, "/")
+	if c, err := bench.ParseCase(text); err == nil { // what is not given is the workload's usual
+		wanted = strings.TrimSuffix(c.String()+"/"+peer, "/")
+	}
 	var found, names []string
 	for i := range r.Cases {
 		c := &r.Cases[i]
@@ -59,7 +66,7 @@ func findProfile(name, dir string) (string, error) {
 			}
 			full := report.CaseName(c) + "/" + p.Name
 			names = append(names, full)
-			if full == name || report.CaseName(c) == name {
+			if full == wanted || report.CaseName(c) == wanted {
 				found = append(found, filepath.Join(dir, filepath.Base(p.Profile)))
 			}
 		}
@@ -69,6 +76,8 @@ func findProfile(name, dir string) (string, error) {
 		return "", usagef("--pprof %q: the run in %q has no profiles; --profiles takes them", name, dir)
 	case len(found) == 1:
 		return found[0], nil
+	case len(found) == 0:
+		return "", usagef("--pprof %q: no such profile, want one of %s", name, strings.Join(names, ", "))
 	}
 	return "", usagef("--pprof %q is %d profiles, want one of %s", name, len(found), strings.Join(names, ", "))
 }

@@ -26,11 +26,13 @@ func TestBenchReports(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if at, err := findProfile("echo:50,64,1/b", dir); err != nil || at != filepath.Join(dir, "b.pprof") {
-		t.Errorf("%q, %v", at, err)
+	for _, name := range []string{"echo:50,64,1/b", "echo/b", "echo:50/b"} {
+		if at, err := findProfile(name, dir); err != nil || at != filepath.Join(dir, "b.pprof") {
+			t.Errorf("%s: %q, %v", name, at, err)
+		}
 	}
 	for name, want := range map[string]string{"echo:50,64,1": "is 2 profiles, want one of echo:50,64,1/a, echo:50,64,1/b",
-		"x": "is 0 profiles"} {
+		"echo": "is 2 profiles", "x": "no such profile, want one of echo:50,64,1/a", "echo:50/c": "no such profile"} {
 		if _, err := findProfile(name, dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}

@@ -27,6 +27,10 @@ func printReport(w io.Writer, r *result.Report, against string) {
 
 func printCase(w io.Writer, c *result.Case, against string) {
 	fmt.Fprintf(w, "\n%s: %s\n", c.Workload, c.About())
+	if len(c.Peers) == 0 {
+		fmt.Fprintln(w, "  none of the peers can serve it")
+		return
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	columns := []string{
 		"", "µs/request", "interval", "÷ " + against, "interval", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "p99.99 µs",
