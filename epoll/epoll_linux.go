@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -135,18 +136,18 @@ func (s *selector) wait(events []unix.EpollEvent, timeout time.Duration) (int, u
 	first := uintptr(unsafe.Pointer(&events[0]))
 	size := uintptr(len(events))
 	if timeout == 0 {
-		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd), first, size, 0, 0, 0)
+		n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd), first, size, 0, 0, 0)
 		return int(n), e
 	}
 	if timeout > 0 && !s.coarse {
 		ts := unix.NsecToTimespec(int64(timeout))
-		n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.fd), first, size, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.fd), first, size, uintptr(unsafe.Pointer(&ts)), 0, 0)
 		if e != unix.ENOSYS && e != unix.EPERM { // EPERM: a seccomp filter that does not know it
 			return int(n), e
 		}
 		s.coarse = true
 	}
-	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd), first, size, milliseconds(timeout), 0, 0)
+	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd), first, size, milliseconds(timeout), 0, 0)
 	return int(n), e
 }
 

@@ -26,7 +26,7 @@ type Conn struct {
 	in     queue   // received, not yet delivered
 	ended  error   // how the Recv ended, once it has
 	vec    *vector // of the send under way, if it has many pieces
-	flying int     // bytes of the send under way, at the head of out
+	flying int     // bytes of the send under way, at the head of out; 0 while there is none
 	pins   int32   // zero-copy sends whose memory the kernel has
 	state  state
 	flags  flags
@@ -163,8 +163,12 @@ func (e *events) Complete(op *proactor.Op) {
 func (e *events) Flush() {
 	c := (*Conn)(e)
 	c.flags &^= later
-	c.deliver()
-	c.transmit()
+	if c.in.n > 0 || c.ended != nil {
+		c.deliver()
+	}
+	if !c.writeWhole() {
+		c.transmit()
+	}
 	c.settle()
 }
 

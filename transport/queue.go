@@ -32,6 +32,12 @@ func (q *queue) pop() *segment {
 // copy appends a copy of b, in the memory at the tail as far as that goes.
 // Bytes before it may be on their way to the kernel: they are not touched.
 func (p *pool) copy(q *queue, b []byte) {
+	if q.tail == nil && len(b) <= classSizes[0] { // what most have to send
+		s := p.get(0)
+		s.bytes = s.mem[:copy(s.mem, b)]
+		q.head, q.tail, q.n = s, s, len(b)
+		return
+	}
 	q.n += len(b)
 	if s := q.tail; s != nil && s.kind == own {
 		n := min(len(b), cap(s.bytes)-len(s.bytes))

@@ -99,8 +99,15 @@ func (c *Conn) arm() {
 }
 
 // progress notes that bytes moved. It costs a store, and nothing while no
-// deadline is set.
+// deadline is set: of an open connection without options, as most are, that is known here.
 func (c *Conn) progress(in stateSet) {
+	if c.state != open || c.o != nil {
+		c.note(in)
+	}
+}
+
+// note is the rest of progress.
+func (c *Conn) note(in stateSet) {
 	if c.state.in(in) && (c.state != open || c.o.idleTimeout() > 0) {
 		c.since = c.l.Now()
 	}

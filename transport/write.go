@@ -136,7 +136,7 @@ func (c *Conn) enqueue(p []byte) {
 // written has the queue sent at the end of the turn, and tells the protocol
 // once if it has grown too long.
 func (c *Conn) written() {
-	if !c.send.Active() {
+	if c.flying == 0 {
 		c.l.AtTurnEnd(&c.flush)
 		c.heat()
 	}
@@ -148,12 +148,14 @@ func (c *Conn) written() {
 	}
 }
 
-// transmit sends what is queued, unless a send is under way.
+// transmit sends what is queued, unless a send is under way. What is written at
+// once does not touch c.send, three cache lines.
 func (c *Conn) transmit() {
-	if c.send.Active() || !c.state.in(alive) {
+	if c.flying > 0 || !c.state.in(alive) {
 		return
 	}
-	if c.filesQueued() > c.out.n {
+	files := c.filesQueued()
+	if files > c.out.n {
 		c.die(Failed, "write", ErrFileOverrun)
 		return
 	}
@@ -165,62 +167,92 @@ func (c *Conn) transmit() {
 	if c.state.in(flushable) {
 		limit = maxSendLeaving
 	}
-	if c.filesQueued() > 0 || !c.zeroCopy(limit) {
-		c.gather(limit)
-		c.attach()
-	}
-	c.rest = c.flying
-	if c.flying >= c.pool.writeFrom && c.send.Msg == nil && c.send.Pin == nil && c.writeNow(limit) {
+	if files == 0 && c.zeroCopy(limit) {
+		c.begin()
 		return
 	}
+	pieces := c.gather(limit)
+	if c.flying >= c.pool.writeFrom && files == 0 {
+		n, err := c.l.TryWrite(c.recv.Handle, pieces)
+		pieces = c.tried(n, err, limit)
+	}
+	if pieces != nil {
+		c.submit(pieces)
+	}
+}
+
+// writeWhole writes what is queued, if that is one piece of the connection's own memory
+// and nothing else is under way, and reports whether it has dealt with it: that is what nearly
+// every turn of nearly every connection ends with. All else is transmit's.
+func (c *Conn) writeWhole() bool {
+	s := c.out.head
+	if s == nil || s.next != nil || s.kind != own || c.state != open || c.flying > 0 || c.rare != nil ||
+		c.flags.has(full|evicting) || c.out.n < c.pool.writeFrom || c.out.n > maxSend {
+		return false
+	}
+	c.pool.one[0] = s.bytes
+	n, err := c.l.TryWrite(c.recv.Handle, c.pool.one[:])
+	if err == nil && n == c.out.n {
+		c.out = queue{}
+		c.pool.put(s)
+		c.progress(paced | flushing)
+		return true
+	}
+	c.flying = c.out.n
+	if pieces := c.tried(n, err, maxSend); pieces != nil {
+		c.submit(pieces)
+	}
+	return true
+}
+
+// tried deals with the result of writing what has been gathered, and returns what a
+// Send is needed for: what the kernel had no room for, gathered anew, or nil.
+func (c *Conn) tried(n int, err error, limit int) [][]byte {
+	short := err == nil && n < c.flying
+	switch {
+	case !c.moved(n, err):
+	case c.out.n == 0:
+		c.flushed()
+	case !short:
+		c.l.AtTurnEnd(&c.flush) // others have their turn
+	default:
+		return c.gather(limit)
+	}
+	return nil
+}
+
+// submit begins a Send of pieces.
+func (c *Conn) submit(pieces [][]byte) {
+	c.send.Buf = pieces[0]
+	if c.vec != nil {
+		c.send.Bufs = pieces[1:]
+	}
+	c.attach()
+	c.begin()
+}
+
+// begin submits the Send that has been prepared.
+func (c *Conn) begin() {
+	c.rest = c.flying
 	c.l.Submit(&c.send)
 	c.watch()
 }
 
-// writeNow writes what has been gathered, and reports whether no Send is
-// needed any more. If it is, for what the kernel had no room for, it has been
-// prepared.
-func (c *Conn) writeNow(limit int) bool {
-	n, err := c.l.TryWrite(c.send.Handle, c.pieces())
-	short := err == nil && n < c.flying
-	c.send.N, c.send.Err = n, err
-	switch {
-	case !c.taken(&c.send):
-		return true
-	case c.out.n == 0:
-		c.flushed()
-		return true
-	case !short:
-		c.l.AtTurnEnd(&c.flush) // others have their turn
-		return true
-	}
-	c.gather(limit)
-	c.rest = c.flying
-	return false
-}
-
-// pieces returns what has been gathered as one list.
-func (c *Conn) pieces() [][]byte {
-	if c.vec != nil {
-		return c.vec.bufs[:c.vec.n]
-	}
-	c.pool.one[0] = c.send.Buf
-	return c.pool.one[:]
-}
-
-// gather makes the send's pieces from the head of the queue.
-func (c *Conn) gather(limit int) {
+// gather returns the pieces of a send from the head of the queue. They are good
+// until the next one of any connection, or if they are many until it has moved.
+func (c *Conn) gather(limit int) [][]byte {
 	s := c.out.head
-	c.send.Buf, c.send.Bufs = s.bytes, nil
-	if len(s.bytes) > limit {
-		c.send.Buf = s.bytes[:limit]
+	first := s.bytes
+	if len(first) > limit {
+		first = first[:limit]
 	}
-	c.flying = len(c.send.Buf)
+	c.flying = len(first)
 	if s.next == nil || c.flying == limit || c.pinnable(s.next) {
-		return
+		c.pool.one[0] = first
+		return c.pool.one[:]
 	}
 	v := c.pool.getVector()
-	v.bufs[0], v.n = c.send.Buf, 1
+	v.bufs[0], v.n = first, 1
 	for s = s.next; s != nil && v.n < maxPieces && c.flying < limit && !c.pinnable(s); s = s.next {
 		b := s.bytes
 		if len(b) > limit-c.flying {
@@ -230,7 +262,8 @@ func (c *Conn) gather(limit int) {
 		v.n++
 		c.flying += len(b)
 	}
-	c.vec, c.send.Bufs = v, v.bufs[1:v.n]
+	c.vec = v
+	return v.bufs[:v.n]
 }
 
 // sent takes the result of the Send.
@@ -240,25 +273,31 @@ func (c *Conn) sent(op *proactor.Op) {
 	}
 }
 
-// taken accounts for what the kernel took, and reports whether writing goes on.
+// taken accounts for what a Send has moved, and reports whether writing goes on.
 func (c *Conn) taken(op *proactor.Op) bool {
+	op.Buf, op.Bufs, op.Pin = nil, nil, nil
+	c.detached(op)
+	return c.moved(op.N, op.Err)
+}
+
+// moved accounts for n bytes that the kernel took, and for why it took no more, and
+// reports whether writing goes on.
+func (c *Conn) moved(n int, err error) bool {
 	if c.vec != nil {
 		c.pool.putVector(c.vec)
 		c.vec = nil
 	}
-	op.Buf, op.Bufs, op.Pin = nil, nil, nil
 	c.flying = 0
-	c.detached(op)
-	c.consume(op.N)
+	c.consume(n)
 	c.evictAsked()
 	if !c.state.in(alive) {
 		return false
 	}
-	if op.N > 0 {
+	if n > 0 {
 		c.progress(paced | flushing)
 	}
-	if op.Err != nil && op.Err != proactor.ErrCanceled {
-		c.writeFailed(op.Err)
+	if err != nil && err != proactor.ErrCanceled {
+		c.writeFailed(err)
 		return false
 	}
 	c.drained()

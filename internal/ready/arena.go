@@ -161,10 +161,22 @@ func (l *lender) init(o Options, wake func()) {
 // room returns memory to read into, nil if everything is held.
 func (l *lender) room() []byte { return l.large.room(max(1, l.large.size/4)) }
 
-// lend makes the n bytes at the front of room what op lends.
-func (l *lender) lend(op *proactor.Op, room []byte, n int) {
+// brief returns memory for a small piece, from where it need not be moved: the small arena's, or
+// nil if all of that is held.
+func (l *lender) brief() []byte {
+	s := l.small.room(l.smallest)
+	if len(s) > l.smallest {
+		s = s[:l.smallest]
+	}
+	return s
+}
+
+// lend makes the n bytes at the front of room what op lends. brief says that room is brief's.
+func (l *lender) lend(op *proactor.Op, room []byte, n int, brief bool) {
 	p, from := room[:n:n], &l.large
-	if n <= l.smallest {
+	if brief {
+		from = &l.small
+	} else if n <= l.smallest {
 		if s := l.small.room(n); s != nil {
 			copy(s, p)
 			if invariant.Enabled {

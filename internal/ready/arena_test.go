@@ -33,7 +33,7 @@ func (l *lender) give(t *testing.T, n int, owner proactor.Evictor) *proactor.Hol
 		room[i] = byte(n)
 	}
 	op := &proactor.Op{Owner: nobody{}}
-	l.lend(op, room, n)
+	l.lend(op, room, n, false)
 	defer l.end()
 	if owner == nil {
 		return nil

@@ -1,6 +1,8 @@
 package ready
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"mobius/internal/sys"
@@ -15,6 +17,7 @@ type desc struct {
 	kind    sys.Kind
 	domain  uint8
 	bits    bits
+	brief   bool       // its latest piece was a small one
 	others  uint32     // Sends whose Released has not been called, active SendTo and Poll ops
 	cursor  sys.Cursor // of the Send at work
 	extra   *extra     // of those that have had a SendTo or a Poll; it stays with the number
@@ -60,7 +63,9 @@ func (b *Backend) desc(h proactor.Handle) *desc {
 		return nil
 	}
 	d = b.descs.Grow(h.Index())
-	*d = desc{handle: h, kind: e.Kind, domain: e.Domain, bits: mayWrite, extra: d.extra}
+	d.close()
+	d.kind, d.domain, d.bits = e.Kind, e.Domain, mayWrite
+	d.name(h)
 	if e.Kind != sys.Listener && e.Network != proactor.TCP {
 		// A unix stream's read ends where descriptors were passed along
 		// (unix(7)), a terminal's at the end of a line.
@@ -101,6 +106,31 @@ func (d *desc) drained() {
 // of a socket that listens, or of one for datagrams.
 func (d *desc) flows() bool { return d.kind == sys.Stream || d.kind == sys.Other }
 
+// close makes d nobody's. No guest has its token any more.
+func (d *desc) close() {
+	d.name(0)
+	d.in, d.out, d.kind, d.domain, d.bits, d.brief, d.others, d.cursor = nil, nil, 0, 0, 0, false, 0, sys.Cursor{}
+}
+
+// name makes d h's, or nobody's if h is 0. Guests read the name; see TryWrite.
+func (d *desc) name(h proactor.Handle) { atomic.StoreUint64((*uint64)(&d.handle), uint64(h)) }
+
+// TryWrite implements proactor.Backend. One piece for a stream, as nearly all of the
+// loop's own are, needs no memory that reading has not touched, and few frames; see [sys.Send]. A guest holds h's
+// token, before the end of which d is not closed.
+func (b *Backend) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
+	d := b.descs.At(h.Index())
+	if len(bufs) != 1 || uint(len(bufs[0]))-1 >= sys.Quick || d == nil ||
+		atomic.LoadUint64((*uint64)(&d.handle)) != uint64(h) || d.kind != sys.Stream {
+		return b.Sockets.TryWrite(h, bufs)
+	}
+	n, e := sys.Send(int(h.Index()), bufs[0])
+	if e != 0 {
+		return sys.Tried(0, e)
+	}
+	return int(n), nil
+}
+
 // busy reports whether the descriptor must stay open.
 func (d *desc) busy() bool { return d.in != nil || d.out != nil || d.others > 0 }
 
@@ -117,7 +147,7 @@ func (b *Backend) CloseFD(h proactor.Handle) error {
 			// another duplicate that gets the same number.
 			_ = b.selector.Remove(h)
 		}
-		*d = desc{extra: d.extra}
+		defer d.close()
 	}
 	return b.Sockets.CloseFD(h)
 }
@@ -143,7 +173,7 @@ func (b *Backend) Detach(h proactor.Handle) (int, error) {
 				return -1, err
 			}
 		}
-		*d = desc{extra: d.extra}
+		defer d.close()
 	}
 	return b.Sockets.Detach(h)
 }

@@ -208,7 +208,11 @@ func (b *Backend) dispatch() {
 			b.try(op)
 		}
 		if op := d.in; op != nil && d.bits&mayRead != 0 && op.B.Where == nil && d.handle == ev.Handle {
-			b.try(op)
+			if op.Kind == proactor.OpRecv && op.B.State == proactor.Active && d.kind == sys.Stream {
+				b.recv(d, op) // one frame less than by try; see sys.Send
+			} else {
+				b.try(op)
+			}
 		}
 		if d.extra != nil && d.handle == ev.Handle {
 			b.wakeOthers(d)

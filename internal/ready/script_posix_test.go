@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,6 +189,55 @@ func TestShortReadWaitsForTheNextEdge(t *testing.T) {
 	}
 }
 
+// A stream whose latest piece was small is read into the small buffers, from where
+// nothing is moved; what is more than they take comes with the same event.
+func TestAfterASmallPieceTheNextIsReadInPlace(t *testing.T) {
+	b, s := scripted(t, Options{ReadBuffer: 640}) // pieces of up to 10 bytes are small
+	h, peer := stream(t, b)
+	p := new(probe).start(b, proactor.OpRecv, h)
+	var sizes []int
+	var small, inPlace []bool
+	p.on = func() {
+		sizes = append(sizes, len(p.Buf))
+		large := b.lender.large.room(1)
+		small = append(small, b.lender.from == &b.lender.small)
+		inPlace = append(inPlace, large[0] == 0)
+		large[0] = 0
+	}
+	poll(t, b)
+	for _, text := range []string{"one", "two", "a long one", "and a longer one", "four", "5"} {
+		write(t, peer, text)
+		s.events = [][]Event{{{h, Readable}}}
+		poll(t, b)
+	}
+	if string(p.got) != "onetwoa long oneand a longer onefour5" {
+		t.Errorf("got %q", p.got)
+	}
+	// "a long one" fills the small room, so it is read on; 16 bytes go the large way.
+	if !slices.Equal(sizes, []int{3, 3, 10, 16, 4, 1}) {
+		t.Errorf("pieces of %v bytes", sizes)
+	}
+	if !slices.Equal(small, []bool{true, true, true, false, true, true}) ||
+		!slices.Equal(inPlace, []bool{false, true, true, false, false, true}) {
+		t.Errorf("in small buffers: %v, read into them: %v", small, inPlace)
+	}
+}
+
+func TestMoreThanSmallRoomComesWithOneEvent(t *testing.T) {
+	b, s := scripted(t, Options{ReadBuffer: 640})
+	h, peer := stream(t, b)
+	p := new(probe).start(b, proactor.OpRecv, h)
+	poll(t, b)
+	for _, text := range []string{"brief", "what is long comes in two pieces"} {
+		write(t, peer, text)
+		s.events = [][]Event{{{h, Readable}}}
+		poll(t, b)
+	}
+	if string(p.got) != "briefwhat is long comes in two pieces" {
+		t.Errorf("got %q", p.got)
+	}
+}
+
 // The end behind the bytes makes no event of its own.
 func TestHangUpIsReadToTheEnd(t *testing.T) {
 	b, s := scripted(t, Options{})
@@ -328,6 +378,35 @@ func TestDetachForgetsTheDescriptor(t *testing.T) {
 	poll(t, b)
 	if string(p.got) != "still here" {
 		t.Errorf("got %q", p.got)
+	}
+}
+
+// TryWrite finds the kind of a handle where the loop keeps it, but never by a handle that is not open.
+func TestTryWriteOfClosedHandles(t *testing.T) {
+	b, _ := scripted(t, Options{})
+	h, peer := stream(t, b)
+	p := new(probe).start(b, proactor.OpRecv, h)
+	poll(t, b)
+	if n, err := b.TryWrite(h, [][]byte{[]byte("text")}); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := b.TryWrite(h, [][]byte{nil}); n != 0 || err != nil {
+		t.Errorf("of nothing: %d, %v", n, err)
+	}
+	b.Cancel(&p.Op)
+	poll(t, b)
+	if err := b.CloseFD(h); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := stream(t, b)
+	for _, stale := range []proactor.Handle{h, 0, proactor.MakeHandle(again.Index(), again.Generation()+1)} {
+		if n, err := b.TryWrite(stale, [][]byte{[]byte("text")}); n != 0 || err != proactor.ErrClosed {
+			t.Errorf("of %v: %d, %v", stale, n, err)
+		}
+	}
+	got := make([]byte, 9)
+	if n, err := unix.Read(peer, got); n != 4 || err != nil {
+		t.Errorf("%q, %v", got[:n], err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mobius/internal/sys"
 	"mobius/proactor"
 )
 
@@ -22,15 +23,29 @@ func (b *Backend) recv(d *desc, op *proactor.Op) {
 		return
 	}
 	for range reads {
-		room := b.lender.room()
-		if room == nil {
-			b.starve(op)
-			return
+		var room []byte
+		if d.brief {
+			room = b.lender.brief()
+		}
+		brief := room != nil
+		if !brief {
+			if room = b.lender.room(); room == nil {
+				b.starve(op)
+				return
+			}
 		}
 		if op.Limit > 0 {
 			room = room[:min(len(room), op.Limit-op.B.Done)]
 		}
-		n, e := b.read(d, op, room)
+		var n int
+		var e unix.Errno
+		if op.Msg == nil && d.kind == sys.Stream {
+			var got uintptr // looked at where there is no error
+			got, e = sys.Recv(int(d.handle.Index()), room)
+			n = int(got)
+		} else {
+			n, e = b.read(d, op, room)
+		}
 		switch {
 		case e == unix.EAGAIN:
 			d.drained()
@@ -47,17 +62,18 @@ func (b *Backend) recv(d *desc, op *proactor.Op) {
 		if n < len(room) && d.bits&(hungUp|exhaust) == 0 {
 			d.drained()
 		}
-		if !b.lend(op, room, n) || d.bits&mayRead == 0 {
+		d.brief = n <= b.lender.smallest/2
+		b.lender.lend(op, room, n, brief)
+		if !b.lend(op, n) || d.bits&mayRead == 0 {
 			return
 		}
 	}
 	b.again(op)
 }
 
-// lend delivers n bytes of room, and reports whether op shall go on now.
-func (b *Backend) lend(op *proactor.Op, room []byte, n int) bool {
+// lend delivers the n bytes that op lends, and reports whether op shall go on now.
+func (b *Backend) lend(op *proactor.Op, n int) bool {
 	op.B.Done += n
-	b.lender.lend(op, room, n)
 	if op.Limit > 0 && op.B.Done >= op.Limit {
 		b.finish(op, n, nil)
 		return false

@@ -17,11 +17,31 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if e == nil {
 		return 0, proactor.ErrClosed
 	}
-	n, err := WriteBuffers(int(h.Index()), e.Kind, bufs)
-	if err == 0 || err == unix.EAGAIN || err == unix.EINTR {
-		return n, nil // EINTR is as good as EAGAIN: the caller goes on with a Send
+	return Tried(WriteBuffers(int(h.Index()), e.Kind, bufs))
+}
+
+// Tried is what TryWrite says of a write. EINTR is as good as EAGAIN: the
+// caller goes on with a Send.
+func Tried(n int, e unix.Errno) (int, error) {
+	if e == 0 || e == unix.EAGAIN || e == unix.EINTR {
+		return n, nil
 	}
-	return 0, err
+	return 0, e
+}
+
+// Quick is up to how many bytes a Send may have; see Linux's.
+const Quick = 64 << 10
+
+// Send is Write to a socket.
+func Send(fd int, p []byte) (uintptr, unix.Errno) {
+	n, e := Write(fd, Stream, p)
+	return uintptr(n), e
+}
+
+// Recv is Read from a socket.
+func Recv(fd int, p []byte) (uintptr, unix.Errno) {
+	n, e := Read(fd, Stream, p)
+	return uintptr(n), e
 }
 
 // WriteBuffers makes one non-blocking write of bufs.

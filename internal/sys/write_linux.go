@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,10 +14,10 @@ import (
 // maxVectors is how many pieces one system call takes here.
 const maxVectors = 64
 
-// quick is up to how many bytes a write does not tell the scheduler: it does
+// Quick is up to how many bytes a write does not tell the scheduler: it does
 // not wait, and a garbage collection can wait for it. A longer one takes a
 // while, on loopback with all that the receiver does.
-const quick = 64 << 10
+const Quick = 64 << 10
 
 // TryWrite implements proactor.Backend: one sendmsg(2) that neither waits nor
 // raises SIGPIPE. Any goroutine that has entered h's token.
@@ -29,7 +30,7 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 		return 0, nil // only the ring can
 	}
 	if len(bufs) == 1 && len(bufs[0]) > 0 {
-		return tried(Write(int(h.Index()), e.Kind, bufs[0]))
+		return Tried(Write(int(h.Index()), e.Kind, bufs[0]))
 	}
 	var vectors [maxVectors]unix.Iovec
 	n := 0
@@ -43,12 +44,12 @@ func (s *Sockets) TryWrite(h proactor.Handle, bufs [][]byte) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
-	return tried(WriteVectors(int(h.Index()), e.Kind, vectors[:n]))
+	return Tried(WriteVectors(int(h.Index()), e.Kind, vectors[:n]))
 }
 
-// tried is what TryWrite says of a write. EINTR is as good as EAGAIN: the
+// Tried is what TryWrite says of a write. EINTR is as good as EAGAIN: the
 // caller goes on with a Send.
-func tried(n int, e unix.Errno) (int, error) {
+func Tried(n int, e unix.Errno) (int, error) {
 	if e == 0 || e == unix.EAGAIN || e == unix.EINTR {
 		return n, nil
 	}
@@ -79,26 +80,41 @@ func count(n uintptr, e unix.Errno) (int, unix.Errno) {
 
 // Write makes one non-blocking write of p, which must not be empty.
 func Write(fd int, kind Kind, p []byte) (int, unix.Errno) {
-	if kind == Other {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	switch {
+	case kind == Other:
+		n, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		return count(n, e)
+	case len(p) > Quick:
+		n, _, e := syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), sendNow, 0, 0)
 		return count(n, e)
 	}
-	const flags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
-	if len(p) > quick {
-		n, _, e := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0)
-		return count(n, e)
-	}
-	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0)
-	return count(n, e)
+	return count(Send(fd, p))
 }
 
 // Read makes one non-blocking read into p, which must not be empty.
 func Read(fd int, kind Kind, p []byte) (int, unix.Errno) {
 	if kind == Other {
-		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 		return count(n, e)
 	}
-	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+	return count(Recv(fd, p))
+}
+
+const sendNow = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+
+// Send is Write, of Quick bytes at most, to a socket, and Recv is Read from one; they return the
+// register, which is -1 beside an error. They are inlined, and package syscall's calls have two frames fewer than
+// package unix's: the kernel leaves its own in the processor's stack of return
+// addresses, so that each return after a system call is mispredicted.
+func Send(fd int, p []byte) (n uintptr, e unix.Errno) {
+	n, _, e = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		sendNow, 0, 0)
+	return
+}
+
+// Recv: see Send.
+func Recv(fd int, p []byte) (n uintptr, e unix.Errno) {
+	n, _, e = syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 		unix.MSG_DONTWAIT, 0, 0)
-	return count(n, e)
+	return
 }
