@@ -35,7 +35,7 @@ func OpenParked(o Options) (proactor.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	bell, err := newBell()
+	bell, err := newBell(s.conn, o.Spin)
 	if err != nil {
 		_ = s.Close()
 		return nil, err

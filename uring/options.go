@@ -125,7 +125,7 @@ type Options struct {
 	Pipes int
 
 	// Spin is for how long a loop looks for completions by itself before it sleeps in
-	// the kernel. By default, 0, that is 30 µs, and only while it takes less processor time
+	// the kernel. By default, 0, that is 50 µs, and only while it takes less processor time
 	// for what is done than sleeping does, which the loop measures: with one client on this
 	// host that answers at once a round trip takes a third of the time. A positive Spin is
 	// kept whatever it costs: up to a processor for each loop. With a negative one loops sleep at once.

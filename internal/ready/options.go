@@ -18,9 +18,10 @@ type Options struct {
 	PipeSize    int // bytes of each; default 1 MiB, less if the kernel allows no more
 
 	// Spin is for how long a loop that keeps its thread looks for events by itself before
-	// it waits. By default, 0, that is 30 µs, and only while it takes less processor time for
-	// what is done than waiting does, which the loop measures, on Linux. A positive Spin is kept
-	// whatever it costs: up to a processor for each loop. With a negative one it waits at once.
+	// it waits; for one that parks, the goroutine that waits for its proactor.Bell looks. By
+	// default, 0, that is 50 µs, and only while it takes less processor time for what is done
+	// than waiting does (with a Bell: at most a quarter more), which is measured, on Linux. A positive
+	// Spin is kept whatever it costs: up to a processor for each loop. With a negative one it waits at once.
 	Spin time.Duration
 }
 

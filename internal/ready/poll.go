@@ -184,7 +184,12 @@ func (b *Backend) spin(timeout time.Duration) bool {
 		return false
 	}
 	b.yielder.Yield()
-	return b.spinner.Spin(timeout, sys.Work(b.stats.Completed, b.bytes+b.stats.Spliced+b.stats.RelayCopied), 1, b.look)
+	return b.spinner.Spin(timeout, b.Work(), 1, b.look)
+}
+
+// Work returns how much has been done so far, as [sys.Work] counts. Loop goroutine.
+func (b *Backend) Work() uint64 {
+	return sys.Work(b.stats.Completed, b.bytes+b.stats.Spliced+b.stats.RelayCopied)
 }
 
 // lookOnce takes the events that there are, and reports whether there is anything to do.

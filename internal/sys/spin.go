@@ -4,8 +4,9 @@ import "time"
 
 const (
 	// spinFor is how long a Spinner looks before it gives up: about what a sleep and
-	// what follows from it cost where they cost most, on a virtual machine.
-	spinFor = 30 * time.Microsecond
+	// what follows from it cost where they cost most, on a virtual machine. A peer that
+	// sleeps, too, takes 35 to 40 µs there to answer.
+	spinFor = 50 * time.Microsecond
 
 	// spinSpan is the number of waits after which a Spinner draws up a balance. It goes by
 	// one for holdSpans of them, and by one against looking for fewer at first.
@@ -31,12 +32,18 @@ const (
 //	 │     └──────────────── resting                     │
 //	 └───────────────────────────────────────────────────┘
 //
-// It looks while trying and looking. The zero value is ready. One goroutine, the loop's,
-// which keeps its thread.
+// It looks while trying and looking. The zero value is ready. One goroutine at a time.
 type Spinner struct {
 	// Fixed, if not 0, is how long it looks before each wait, whatever that costs;
 	// if negative it never does.
 	Fixed time.Duration
+
+	// Roams is for goroutines that do not keep their thread: what was measured on two of
+	// them tells nothing.
+	Roams bool
+
+	// Margin, if not 0, is by what factor looking may be dearer.
+	Margin float64
 
 	phase  spinPhase
 	waits  int           // in this phase
@@ -44,6 +51,7 @@ type Spinner struct {
 	rest   int           // spans that the next resting takes
 	cpu    time.Duration // the thread's, when the phase began
 	work   uint64        // done by then
+	thread int           // on which, if it roams
 	asleep float64       // cost without looking
 }
 
@@ -93,22 +101,23 @@ func Work(completions, bytes uint64) uint64 { return completions*completionWork 
 func (s *Spinner) count(work uint64) {
 	if s.waits == 0 && s.phase <= trying {
 		s.cpu, s.work = ThreadTime(), work
+		if s.Roams {
+			s.thread = ThreadID()
+		}
 	}
 	s.waits++
 	switch s.phase {
 	case measuring:
 		if s.waits > spinSpan {
-			if s.asleep = s.cost(work); s.asleep > 0 { // else the clock is missing
+			if s.asleep = s.cost(work); s.asleep > 0 && !s.strayed() {
 				s.enter(trying)
-			} else {
-				s.rest = holdSpans
-				s.enter(resting)
+			} else { // there is no clock, or it was another thread's
+				s.giveUp()
 			}
 		}
 	case trying:
-		if s.misses > spinSpan/4 || s.waits > spinSpan && s.cost(work) > s.asleep {
-			s.rest = min(max(2*s.rest, restSpans), holdSpans)
-			s.enter(resting)
+		if s.misses > spinSpan/4 || s.waits > spinSpan && (s.strayed() || s.cost(work) > s.asleep*max(s.Margin, 1)) {
+			s.giveUp()
 		} else if s.waits > spinSpan {
 			s.rest = 0
 			s.enter(looking)
@@ -125,6 +134,15 @@ func (s *Spinner) count(work uint64) {
 		}
 	}
 }
+
+// giveUp has it rest for twice as long as the last time.
+func (s *Spinner) giveUp() {
+	s.rest = min(max(2*s.rest, restSpans), holdSpans)
+	s.enter(resting)
+}
+
+// strayed reports whether the goroutine has another thread than when the phase began.
+func (s *Spinner) strayed() bool { return s.Roams && s.thread != ThreadID() }
 
 func (s *Spinner) enter(p spinPhase) { s.phase, s.waits, s.misses = p, 0, 0 }
 

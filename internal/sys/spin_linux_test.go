@@ -73,6 +73,53 @@ func TestSpinWhereItCosts(t *testing.T) {
 	}
 }
 
+// A margin lets it be dearer by so much, and no more.
+func TestSpinMargin(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for margin, want := range map[float64]bool{0: false, 3: true, 1.3: false} {
+		s := &spinning{awake: 20 * time.Microsecond, cold: -10 * time.Microsecond, hits: true} // twice as dear
+		s.Margin = margin
+		s.looks(2*spinSpan + 2)
+		if k := s.looks(4 * spinSpan); (k > 3*spinSpan) != want {
+			t.Errorf("with a margin of %v it looked %d times of %d", margin, k, 4*spinSpan)
+		}
+	}
+}
+
+// What was measured on two threads tells nothing, and is not gone by.
+func TestSpinThatRoams(t *testing.T) {
+	s := &spinning{awake: 2 * time.Microsecond, cold: 10 * time.Microsecond, hits: true}
+	s.Roams = true
+	looks, oldest := 0, time.Duration(0)
+	for range 6 { // threads, each for a part of a span, and each older than those before
+		elsewhere(func() {
+			for ThreadTime() < oldest+5*time.Millisecond {
+			}
+			looks += s.looks(spinSpan * 2 / 3)
+			oldest = ThreadTime()
+		})
+	}
+	if looks > 0 {
+		t.Errorf("it looked %d times, though each thread had but a part of the measuring", looks)
+	}
+	elsewhere(func() { looks = s.looks(4*restSpans*spinSpan + 4*spinSpan) })
+	if looks == 0 {
+		t.Error("on one thread again, it does not look")
+	}
+}
+
+// elsewhere runs f on a thread of its own.
+func elsewhere(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		f()
+	}()
+	<-done
+}
+
 // Where nothing comes it gives up at once, and looks for no longer than it says.
 func TestSpinInVain(t *testing.T) {
 	runtime.LockOSThread()

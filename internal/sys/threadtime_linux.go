@@ -17,3 +17,6 @@ func ThreadTime() time.Duration {
 	}
 	return time.Duration(ts.Nano())
 }
+
+// ThreadID returns the number of the calling thread (gettid(2)).
+func ThreadID() int { return unix.Gettid() }

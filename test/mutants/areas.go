@@ -6,5 +6,5 @@ import "slices"
 // with their neighbours.
 func areas() []area {
 	return slices.Concat(benchAreas(), compatAreas(), coreAreas(), doubleAreas(), endAreas(), nameAreas(), netconnAreas(), policyAreas(),
-		processAreas(), reportAreas(), secureAreas(), streamAreas(), tcpAreas())
+		processAreas(), reportAreas(), secureAreas(), streamAreas(), tcpAreas(), waitAreas())
 }

@@ -41,6 +41,10 @@ func (a *area) pkg() string {
 		return "bench/result"
 	case "netconn":
 		return "netconn"
+	case "bell":
+		return "epoll"
+	case "spin":
+		return "internal/sys"
 	}
 	return "test/twisted"
 }
