@@ -36,6 +36,29 @@ func TestWaterMarks(t *testing.T) {
 	})
 }
 
+// A flush that somebody asks for while the rest of one piece is being sent sends nothing.
+func TestFlushLeavesTheSendUnderWayAlone(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s, c := w.rec("server"), w.rec("client")
+		w.pair(s, c, nil)
+		c.c.PauseReading()
+		n := 0
+		for ; s.c.flying == 0; n += 60_000 {
+			if _, err := s.c.Write(pattern(n, 60_000)); err != nil {
+				t.Fatal(err)
+			}
+			w.turns(2)
+		}
+		s.c.l.AtTurnEnd(&s.c.flush)
+		w.turns(1)
+		c.c.ResumeReading()
+		w.until("all is there", func() bool { return c.got.Len() >= n && s.c.Queued() == 0 })
+		if !bytes.Equal(c.got.Bytes(), pattern(0, n)) || len(w.troubles) > 0 {
+			t.Errorf("got %d bytes of %d, or others; %v", c.got.Len(), n, w.troubles)
+		}
+	})
+}
+
 // ResumeWriting writes so much that it pauses anew.
 func TestResumeWritingFillsTheQueueAgain(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
