@@ -36,7 +36,8 @@ func Text(w io.Writer, r *result.Report) error {
 		if f.More {
 			better = "higher"
 		}
-		fmt.Fprintf(b, "Unit %s better=%s\n", f.Unit, better)
+		unit, _ := inSeconds(f.Unit, 0)
+		fmt.Fprintf(b, "Unit %s better=%s\n", unit, better)
 	}
 	for i := range r.Cases {
 		c := &r.Cases[i]
@@ -53,7 +54,8 @@ func sampleLine(w io.Writer, c *result.Case, p *result.Peer, s *result.Sample, f
 	var values strings.Builder
 	for _, f := range figures {
 		if v, ok := f.Of(c, s); ok {
-			fmt.Fprintf(&values, "\t%s %s", strconv.FormatFloat(v, 'f', -1, 64), f.Unit)
+			unit, v := inSeconds(f.Unit, v)
+			fmt.Fprintf(&values, "\t%s %s", strconv.FormatFloat(v, 'g', 9, 64), unit)
 		}
 	}
 	if values.Len() == 0 {
@@ -66,6 +68,15 @@ func sampleLine(w io.Writer, c *result.Case, p *result.Peer, s *result.Sample, f
 	// The number of requests stands where tests write that of iterations; it must not be 0.
 	fmt.Fprintf(w, "Benchmark%s/peer=%s%s/conns=%d/size=%d/depth=%d\t%d%s\n",
 		capital(word(c.Workload)), word(p.Name), rate, c.Conns, c.Size, c.Depth, max(s.Requests, 1), values.String())
+}
+
+// inSeconds turns ns into seconds. benchstat would do so, but for a value of 0, which it then
+// shows in a table of its own.
+func inSeconds(unit string, v float64) (string, float64) {
+	if seconds := strings.Replace(unit, "-ns", "-sec", 1); seconds != unit {
+		return seconds, v / 1e9
+	}
+	return unit, v
 }
 
 // word makes one part of a name: without spaces, slashes and what is not printed.

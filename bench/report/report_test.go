@@ -202,6 +202,9 @@ func TestBenchmarkText(t *testing.T) {
 	if lines != 6 {
 		t.Errorf("%d results, want one for each of 6 rounds", lines)
 	}
+	if text := b.String(); strings.Contains(text, "-ns") || !strings.Contains(text, "\t1e-06 cpu-sec/req") {
+		t.Errorf("times are not in seconds: %s", text)
+	}
 }
 
 // What two runs that are to be compared differ in is no configuration: benchstat would put
